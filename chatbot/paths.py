@@ -1,0 +1,24 @@
+"""Where bots, corpora and the history of what was typed live."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def home() -> Path:
+    """The user's data folder; CHATBOT_HOME overrides the system's convention."""
+    override = os.environ.get("CHATBOT_HOME")
+    return Path(override) if override else Path(platformdirs.user_data_dir("chatbot", appauthor=False))
+
+
+def checkpoint_folders() -> list[Path]:
+    """Where bots are looked for, nearest first: here, then the user's own."""
+    return [Path("checkpoints"), home() / "checkpoints"]
+
+
+def history_file() -> Path:
+    """What was typed at the prompt, for the arrow keys."""
+    return home() / "history"

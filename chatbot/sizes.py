@@ -1,0 +1,37 @@
+"""The one dial: what `--size` means, for every family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbot.errors import ConfigError, suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """vocabulary: pieces of the tokenizer; width: of every layer; depth: Transformer blocks.
+
+    A family derives the rest (heads, recurrent layers) from these.
+    """
+
+    vocabulary: int
+    width: int
+    depth: int
+
+
+# Parameters of gpt / seq2seq, in millions:   0.2 / 0.1,  1.3 / 1.0,  5.3 / 3.9,  13.8 / 8.7,  33.6 / 25.3
+SIZES: dict[str, Size] = {
+    "nano": Size(vocabulary=1024, width=64, depth=2),
+    "micro": Size(vocabulary=4096, width=128, depth=4),
+    "small": Size(vocabulary=8192, width=256, depth=4),
+    "medium": Size(vocabulary=8192, width=384, depth=6),
+    "base": Size(vocabulary=16384, width=512, depth=8),
+}
+DEFAULT_SIZE = "small"
+
+
+def size_named(name: str) -> Size:
+    """The size of that name; an unknown one is a ConfigError with a suggestion."""
+    if name not in SIZES:
+        raise ConfigError(f"there is no size '{name}'", suggestion(name, SIZES))
+    return SIZES[name]
