@@ -1,0 +1,129 @@
+"""The one interface that every model family has; the memory is in the open.
+
+B batch, S prompt length, T reply length, V vocabulary, D width.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chatbot.batches import IGNORE, PairBatch, StreamBatch
+from chatbot.config import setting
+from chatbot.errors import ConfigError
+from chatbot.sizes import Size
+
+S = TypeVar("S", bound="State")
+B = TypeVar("B", PairBatch, StreamBatch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What every family needs to know."""
+
+    vocabulary: int = setting(8192, "pieces of the tokenizer")
+    width: int = setting(256, "the size of every vector between layers")
+    layers: int = setting(4, "how many layers are stacked")
+    dropout: float = setting(0.1, "the share of values dropped while training")
+
+    def __post_init__(self) -> None:
+        for name in ("vocabulary", "width", "layers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be at least 0 and under 1, not {self.dropout}")
+
+    @classmethod
+    def sized(cls, size: Size, vocabulary: int) -> ModelConfig:
+        """The settings for a size of the `--size` table, with the vocabulary that the tokenizer came to."""
+        return cls(vocabulary=vocabulary, width=size.width, layers=size.depth)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a model must remember between two tokens. Every tensor has the batch first."""
+
+    def select(self: S, rows: Tensor) -> S:
+        """A copy with these rows of the batch, in this order, repeats allowed."""
+
+        def pick(value: Any) -> Any:  # Any: a field is a tensor, or a plain value shared by all rows
+            return value.index_select(0, rows) if isinstance(value, Tensor) else value
+
+        picked = {f.name: pick(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return dataclasses.replace(self, **picked)
+
+
+@dataclass(frozen=True)
+class Step(Generic[S]):
+    """One prediction.
+
+    logits     (B, V)
+    attention  (B, S) over the prompt: rows sum to 1, 0 on padding
+    state      to pass to the next `step`, which consumes it: `select` first to branch
+    """
+
+    logits: Tensor
+    attention: Tensor
+    state: S
+
+
+@dataclass(frozen=True)
+class Loss:
+    """total: nats of all targets together, with its gradient; tokens: how many targets that were.
+
+    A sum and a count, so that averages over batches and processes are exact.
+    """
+
+    total: Tensor
+    tokens: int
+
+
+class ReplyModel(nn.Module, Generic[B, S]):
+    """A model that learns replies to prompts, and says them token by token."""
+
+    Config: ClassVar[type[ModelConfig]]
+    batch: ClassVar[type[PairBatch | StreamBatch]]
+    learns_prompt: ClassVar[bool] = False  # whether one example can teach a whole dialogue
+
+    def loss(self, batch: B, smoothing: float = 0.0) -> Loss:
+        """Teacher-forced cross-entropy, in nats; `smoothing`: of labels (Szegedy et al. 2016, section 7)."""
+        features, targets = self.predict(batch)
+        rows = _learned(targets)
+        logits = self.output(features.flatten(0, 1)[rows])
+        targets = targets.flatten()[rows]
+        total = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=smoothing)
+        return Loss(total, int((targets != IGNORE).sum()))
+
+    @abstractmethod
+    def predict(self, batch: B) -> tuple[Tensor, Tensor]:
+        """What the output layer reads, (B, T, D), and the targets, (B, T), IGNORE where there is none."""
+
+    @abstractmethod
+    def output(self, features: Tensor) -> Tensor:
+        """Logits (..., V) from features (..., D)."""
+
+    @abstractmethod
+    def start(self, prompt: Tensor) -> Step[S]:
+        """Read the prompt (B, S), padded on the right, and predict the first token of the reply."""
+
+    @abstractmethod
+    def step(self, token: Tensor, state: S) -> Step[S]:
+        """Append the token (B,) to each reply and predict the next."""
+
+
+def _learned(targets: Tensor) -> Tensor:
+    """The flat positions that have a target, filled up to a multiple of 64 with positions that have none.
+
+    The output layer is the dearest of a small model, so it runs on real positions only; it runs on
+    rounded numbers of them because a bfloat16 kernel is prepared for each new shape.
+    """
+    flat = targets.flatten()
+    real = (flat != IGNORE).nonzero().squeeze(1)
+    rest = (flat == IGNORE).nonzero().squeeze(1)
+    return torch.cat([real, rest[: -len(real) % 64]])

@@ -1,0 +1,177 @@
+"""A decoder-only Transformer (Radford et al. 2018) in the Llama layout.
+
+Prompt and reply are one stream; a reply begins after its bot mark.
+
+B batch, S prompt length, L stream length, M length of the cache, V vocabulary, D width, H heads, K
+head width, N layers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chatbot.batches import BOT, PAD, StreamBatch
+from chatbot.config import setting
+from chatbot.errors import ConfigError
+from chatbot.models.base import ModelConfig, ReplyModel, State, Step
+from chatbot.models.blocks import Block, rotation
+from chatbot.sizes import Size
+
+ROOM = 64  # positions by which a full cache grows
+
+
+@dataclass(frozen=True, kw_only=True)
+class GPTConfig(ModelConfig):
+    """Sizes of the stack of blocks."""
+
+    dropout: float = setting(0.0, "the share of values dropped while training; raise it for a small corpus")
+    heads: int = setting(4, "attention heads of a block")
+    groups: int = setting(0, "key and value heads (grouped-query attention); 0 for one a head")
+    inner: int = setting(0, "width inside the feed-forward layer; 0 for 8/3 of the width")
+    rotary_base: float = setting(10_000.0, "the slowest rotary wavelength, in positions / 2 pi")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.heads < 1 or self.width % (2 * self.heads):
+            raise ConfigError(f"width {self.width} must be a multiple of twice the heads ({self.heads})")
+        if self.groups < 0 or self.inner < 0 or (self.groups and self.heads % self.groups):
+            raise ConfigError(f"heads ({self.heads}) must be a multiple of groups ({self.groups})")
+        if self.rotary_base <= 1:
+            raise ConfigError(f"rotary_base must be over 1, not {self.rotary_base}")
+
+    @classmethod
+    def sized(cls, size: Size, vocabulary: int) -> GPTConfig:
+        """Heads of 64 values, two of them at the least."""
+        heads = max(2, size.width // 64)
+        return cls(vocabulary=vocabulary, width=size.width, layers=size.depth, heads=heads)
+
+    @property
+    def feed(self) -> int:
+        """The feed-forward width: as many weights as an ungated layer of 4 D, in whole 64s."""
+        return self.inner or -(-8 * self.width // (3 * 64)) * 64
+
+
+@dataclass(frozen=True)
+class GPTState(State):
+    """keys, values (B, N, groups, M, K) and mask (B, M), True at real tokens; written in place by `step`.
+
+    position (B,): where each row's next token stands. filled: columns in use. prompt: the first
+    columns, S of them, are the prompt's.
+    """
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor
+    position: Tensor
+    filled: int
+    prompt: int
+
+
+class GPT(ReplyModel[StreamBatch, GPTState]):
+    """Pre-norm blocks, rotary positions, no biases, tied embeddings."""
+
+    Config = GPTConfig
+    batch = StreamBatch
+    learns_prompt = True
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.size = config.width // config.heads
+        self.groups = config.groups or config.heads
+        self.embed = nn.Embedding(config.vocabulary, config.width)
+        self.blocks = nn.ModuleList(
+            Block(config.width, config.heads, self.groups, config.feed, config.dropout)
+            for _ in range(config.layers)
+        )
+        self.norm = nn.RMSNorm(config.width, eps=1e-5)
+        self._initialise()
+
+    def predict(self, batch: StreamBatch) -> tuple[Tensor, Tensor]:
+        positions = torch.arange(batch.tokens.size(1), device=batch.tokens.device)[None]
+        turn = rotation(positions, self.size, self.config.rotary_base)
+        x = F.dropout(self.embed(batch.tokens), self.config.dropout, self.training)
+        for block in self.blocks:
+            x = block(x, turn)
+        return self.norm(x), batch.targets
+
+    def output(self, features: Tensor) -> Tensor:
+        return F.linear(features, self.embed.weight)
+
+    def start(self, prompt: Tensor) -> Step[GPTState]:
+        mask = prompt != PAD
+        state = self._empty(mask)
+        # Padding is masked, so it may stand at any position; real tokens count from 0.
+        state, _, _ = self._advance(prompt, (mask.cumsum(1) - 1).clamp(min=0), state)
+        return self.step(prompt.new_full((len(prompt),), BOT), state)
+
+    def step(self, token: Tensor, state: GPTState) -> Step[GPTState]:
+        state = _with_room(state, 1)
+        state.mask[:, state.filled] = True
+        state, x, weights = self._advance(token[:, None], state.position[:, None], state)
+        logits = self.output(self.norm(x[:, -1]))
+        state = replace(state, position=state.position + 1)
+        return Step(logits, _over_prompt(weights, state.prompt), state)
+
+    def _empty(self, mask: Tensor) -> GPTState:
+        """A cache with room for the prompt and a first stretch of the reply."""
+        rows, prompt = mask.shape
+        shape = (rows, self.config.layers, self.groups, prompt + ROOM, self.size)
+        cache = torch.zeros(2, *shape, dtype=self.embed.weight.dtype, device=mask.device)
+        mask = F.pad(mask, (0, ROOM))
+        return GPTState(cache[0], cache[1], mask, mask.sum(1), filled=0, prompt=prompt)
+
+    def _advance(self, tokens: Tensor, positions: Tensor, state: GPTState) -> tuple[GPTState, Tensor, Tensor]:
+        """Read tokens (B, L) into the cache: the new state, x (B, L, D), the last block's weights."""
+        new = tokens.size(1)
+        end = state.filled + new
+        seen = _causal(state.mask[:, :end], new)
+        turn = rotation(positions, self.size, self.config.rotary_base)
+        x = self.embed(tokens)
+        weights = x.new_zeros(0)
+        for i, block in enumerate(cast("Sequence[Block]", self.blocks)):
+            query, key, value = block.attention.project(block.attention_norm(x), turn)
+            state.keys[:, i, :, state.filled : end] = key
+            state.values[:, i, :, state.filled : end] = value
+            past = state.keys[:, i, :, :end], state.values[:, i, :, :end]
+            attended, weights = block.attention.look(query, *past, seen)
+            x = block.finish(x, attended)
+        return replace(state, filled=end), x, weights
+
+    def _initialise(self) -> None:
+        """Normal, std 0.02 (GPT-2); 1/sqrt(2N) of it where a block writes into the residual stream."""
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                inward = name.endswith(("out.weight", "down.weight"))
+                scale = 1 / math.sqrt(2 * self.config.layers) if inward else 1.0
+                nn.init.normal_(parameter, std=0.02 * scale)
+
+
+def _causal(mask: Tensor, new: int) -> Tensor:
+    """Who may see whom, (B, 1, new, M): earlier real tokens and oneself (so that no row is empty)."""
+    end = mask.size(1)
+    at = torch.arange(end, device=mask.device)
+    own = torch.arange(end - new, end, device=mask.device)[:, None]
+    return ((at <= own) & mask[:, None] | (at == own))[:, None]
+
+
+def _with_room(state: GPTState, new: int) -> GPTState:
+    """The state, with a longer cache if `new` more tokens would not fit."""
+    if state.filled + new <= state.mask.size(1):
+        return state
+    keys, values = (F.pad(x, (0, 0, 0, ROOM)) for x in (state.keys, state.values))
+    mask = F.pad(state.mask, (0, ROOM))
+    return GPTState(keys, values, mask, state.position, state.filled, state.prompt)
+
+
+def _over_prompt(weights: Tensor, prompt: int) -> Tensor:
+    """Attention over the prompt (B, S): the mean over heads, as shares of what fell on the prompt."""
+    looked = weights[:, :, -1, :prompt].float().mean(1)
+    return looked / looked.sum(-1, keepdim=True).clamp(min=1e-9)

@@ -1,0 +1,144 @@
+"""Encoder-decoder with GRUs (Cho et al. 2014) and Luong attention (Luong et al. 2015).
+
+The decoder runs over the whole reply in one call, and attends afterwards: no input feeding (section
+3.3 of the paper), which would force a Python loop over tokens.
+
+B batch, S prompt length, T reply length, V vocabulary, D width, N layers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chatbot.batches import BOT, IGNORE, PAD, PairBatch
+from chatbot.config import setting
+from chatbot.errors import ConfigError
+from chatbot.models.attention import LuongAttention, Score
+from chatbot.models.base import ModelConfig, ReplyModel, State, Step
+from chatbot.models.gru import GRULayer
+from chatbot.sizes import Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seq2SeqConfig(ModelConfig):
+    """Sizes of encoder and decoder; width is shared by embeddings and both of them."""
+
+    layers: int = setting(2, "GRU layers of the encoder, and of the decoder")
+    dropout: float = setting(0.1, "the share of values dropped while training")
+    attention: Score = setting("general", "the score of Luong et al. 2015: dot, general or concat")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width % 2:
+            raise ConfigError(f"width must be even (the encoder reads in two directions), not {self.width}")
+
+    @classmethod
+    def sized(cls, size: Size, vocabulary: int) -> Seq2SeqConfig:
+        """Half as many recurrent layers as a Transformer of this size has blocks."""
+        return cls(vocabulary=vocabulary, width=size.width, layers=max(1, size.depth // 2))
+
+
+@dataclass(frozen=True)
+class GRUState(State):
+    """hidden (B, N, D) of the decoder; memory and keys (B, S, D), mask (B, S) of the prompt."""
+
+    hidden: Tensor
+    memory: Tensor
+    keys: Tensor
+    mask: Tensor
+
+
+class Encoder(nn.Module):
+    """A stack of bidirectional GRU layers, with a residual connection around every layer but the first."""
+
+    def __init__(self, config: Seq2SeqConfig) -> None:
+        super().__init__()
+        width, half = config.width, config.width // 2
+        self.dropout = config.dropout
+        self.forwards = nn.ModuleList(GRULayer(width, half) for _ in range(config.layers))
+        self.backwards = nn.ModuleList(GRULayer(width, half) for _ in range(config.layers))
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs (B, S, D), and (B, N, D): where each direction of each layer ended."""
+        lengths = mask.sum(1)
+        mirror = _mirror(mask, lengths)[..., None]
+        last = (lengths - 1)[:, None, None]
+        ends = []
+        for i, (forwards, backwards) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+            # Read backwards, the padding stays behind the text, so both directions end at the same place.
+            turned = x.gather(1, mirror.expand_as(x))
+            there, back = forwards(x), backwards(turned)
+            half = back.size(-1)
+            ends.append(torch.cat([h.gather(1, last.expand(-1, -1, half)) for h in (there, back)], -1))
+            y = torch.cat([there, back.gather(1, mirror.expand_as(back))], -1)  # (B, S, D)
+            y = F.dropout(y, self.dropout, self.training)
+            x = x + y if i else y
+        return x, torch.cat(ends, 1)
+
+
+class Seq2Seq(ReplyModel[PairBatch, GRUState]):
+    """Bidirectional GRU encoder, GRU decoder, Luong attention, tied embeddings."""
+
+    Config = Seq2SeqConfig
+    batch = PairBatch
+
+    def __init__(self, config: Seq2SeqConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.embed = nn.Embedding(config.vocabulary, width)
+        self.encoder = Encoder(config)
+        # One bridge a layer, from both directions of the encoder's layer. (The canonical tutorial takes
+        # the first N of 2N states: both directions of the lower layers, and nothing of the upper ones.)
+        self.bridge = nn.ModuleList(nn.Linear(width, width) for _ in range(config.layers))
+        self.decoder = nn.ModuleList(GRULayer(width, width) for _ in range(config.layers))
+        self.attention = LuongAttention(width, config.attention)
+        self.bias = nn.Parameter(torch.zeros(config.vocabulary))
+        nn.init.normal_(self.embed.weight, std=width**-0.5)
+
+    def encode(self, prompt: Tensor) -> GRUState:
+        """Read the prompt (B, S)."""
+        mask = prompt != PAD
+        memory, ends = self.encoder(self._drop(self.embed(prompt)), mask)
+        hidden = [torch.tanh(bridge(ends[:, i])) for i, bridge in enumerate(self.bridge)]
+        return GRUState(torch.stack(hidden, 1), memory, self.attention.keys(memory), mask)
+
+    def decode(self, tokens: Tensor, state: GRUState) -> tuple[Tensor, Tensor, GRUState]:
+        """Attentional vectors (B, T, D), attention (B, T, S) and the state after the tokens (B, T)."""
+        x = self._drop(self.embed(tokens))
+        hidden = []
+        for i, layer in enumerate(self.decoder):
+            y = layer(x, state.hidden[:, i])  # (B, T, D)
+            hidden.append(y[:, -1])
+            x = x + self._drop(y) if i else self._drop(y)
+        mixed, weights = self.attention(x, state.keys, state.memory, state.mask)
+        return self._drop(mixed), weights, dataclasses.replace(state, hidden=torch.stack(hidden, 1))
+
+    def predict(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+        features, _, _ = self.decode(batch.reply[:, :-1], self.encode(batch.prompt))
+        targets = batch.reply[:, 1:]
+        return features, targets.masked_fill(targets == PAD, IGNORE)
+
+    def output(self, features: Tensor) -> Tensor:
+        return F.linear(features, self.embed.weight, self.bias)
+
+    def start(self, prompt: Tensor) -> Step[GRUState]:
+        return self.step(prompt.new_full((len(prompt),), BOT), self.encode(prompt))
+
+    def step(self, token: Tensor, state: GRUState) -> Step[GRUState]:
+        features, weights, state = self.decode(token[:, None], state)
+        return Step(self.output(features[:, -1]), weights[:, -1], state)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.config.dropout, self.training)
+
+
+def _mirror(mask: Tensor, lengths: Tensor) -> Tensor:
+    """Indices (B, S) that turn each row's real part around and leave its padding where it is."""
+    at = torch.arange(mask.size(1), device=mask.device)[None]
+    return torch.where(mask, lengths[:, None] - 1 - at, at)
