@@ -1,0 +1,69 @@
+"""The public API: a bot, loaded from its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chatbot.checkpoint import Checkpoint, find
+from chatbot.config import from_dict
+from chatbot.decoding import SamplingConfig
+from chatbot.dialogue import Dialogue, Turn
+from chatbot.engines.base import ENGINES
+from chatbot.errors import CheckpointError
+from chatbot.preparation import ExamplesConfig
+from chatbot.replying import Event, Reply, Responder
+
+
+class Bot:
+    """A bot that can be talked to.
+
+    bot = Bot.load("checkpoints/cornell-gpt")
+    bot.reply("hi").text
+    for event in bot.stream("hi", seed=0): ...
+    """
+
+    def __init__(self, checkpoint: Checkpoint, responder: Responder) -> None:
+        self.checkpoint = checkpoint
+        self.responder = responder
+        self.name = checkpoint.name
+        self.family = checkpoint.config.family
+
+    @classmethod
+    def load(cls, bot: str | Path | None = None, device: str = "auto", engine: str = "torch") -> Bot:
+        """Load a bot by its folder or name; without one, the bot trained last."""
+        checkpoint = Checkpoint.load(find(str(bot) if bot is not None else None))
+        config = checkpoint.config
+        sampling = from_dict(SamplingConfig, config.sampling, "sampling")
+        examples = from_dict(ExamplesConfig, config.examples, "examples")
+        tensors = checkpoint.weights().tensors
+        try:
+            runner = ENGINES.load(engine).load(config.family, config.model, tensors, device)
+        except CheckpointError as error:
+            raise CheckpointError(f"{checkpoint.folder} is damaged: {error.what}", error.hint) from None
+        return cls(checkpoint, Responder(runner, checkpoint.tokenizer, sampling, examples))
+
+    @property
+    def sampling(self) -> SamplingConfig:
+        """How its replies are drawn unless a call says otherwise."""
+        return self.responder.sampling
+
+    @property
+    def context(self) -> int:
+        """How many turns it sees."""
+        return self.responder.examples.context
+
+    def stream(self, prompt: str | Dialogue, **sampling: Any) -> Iterator[Event]:
+        """Reply to a prompt, or to a dialogue's last turn, token by token.
+
+        Keywords are SamplingConfig's: temperature=0, seed=1, ...
+        """
+        dialogue = prompt if isinstance(prompt, Dialogue) else Dialogue((Turn("user", prompt),))
+        changed = dataclasses.replace(self.sampling, **sampling)
+        return self.responder.with_sampling(changed).reply(dialogue)
+
+    def reply(self, prompt: str | Dialogue, **sampling: Any) -> Reply:
+        """The whole reply to a prompt, or to a dialogue's last turn."""
+        return Reply.collect(self.stream(prompt, **sampling))

@@ -1,0 +1,301 @@
+"""A bot's folder: everything that `chat` needs, and nothing that could run code.
+
+config.json           a section per owner: model, tokenizer, training, sampling, examples, corpus
+tokenizer.model       SentencePiece
+model.safetensors     the best weights, with their figures and date in the header
+training.safetensors  the state to go on from, all in one file so that it is of one moment
+metrics.jsonl         a line for each evaluation
+
+Every file is written beside and renamed, so none is ever half a file; tensors carry their checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from chatbot import paths
+from chatbot.config import from_dict, to_dict
+from chatbot.errors import ChatbotError, CheckpointError, suggestion
+from chatbot.tokenizer import Tokenizer
+
+FORMAT = 1
+CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.model", "model.safetensors"
+TRAINING, METRICS = "training.safetensors", "metrics.jsonl"
+
+Tensors = Mapping[str, NDArray[Any]]  # Any: training state holds floats and bytes
+Section = dict[str, Any]  # Any: JSON values; the section's owner checks them
+
+
+@dataclass(frozen=True, kw_only=True)
+class BotConfig:
+    """config.json. Each section belongs to the class that reads it."""
+
+    format: int
+    family: str
+    model: Section
+    tokenizer: Section = field(default_factory=dict)
+    training: Section = field(default_factory=dict)
+    sampling: Section = field(default_factory=dict)
+    examples: Section = field(default_factory=dict)
+    corpus: Section = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The best weights, and the figures they reached."""
+
+    tensors: Tensors
+    header: Section
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A line of `chatbot list`."""
+
+    name: str
+    folder: Path
+    family: str = ""
+    parameters: int = 0
+    trained: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
+    corpus: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A bot's folder, opened: its configuration and tokenizer. Weights are read when asked for."""
+
+    folder: Path
+    config: BotConfig
+    tokenizer: Tokenizer
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @classmethod
+    def create(cls, folder: Path, config: BotConfig, tokenizer: Tokenizer) -> Checkpoint:
+        """Make the folder of a bot that has learned nothing yet. It must not exist."""
+        if folder.exists():
+            raise CheckpointError(f"{folder} exists already", "go on with --resume, or give another --name")
+        partial = folder.with_name(f".{folder.name}.partial")
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            (partial / TOKENIZER).write_bytes(tokenizer.serialized)
+            (partial / CONFIG).write_text(json.dumps(to_dict(config), indent=2) + "\n")
+            partial.rename(folder)
+        except OSError as error:
+            raise CheckpointError(f"{folder} cannot be written: {error.strerror}") from None
+        return cls(folder, config, tokenizer)
+
+    @classmethod
+    def load(cls, folder: Path) -> Checkpoint:
+        """Open a bot's folder; a damaged, incomplete or newer one is a CheckpointError."""
+        config = _read_config(folder)
+        try:
+            tokenizer = Tokenizer((folder / TOKENIZER).read_bytes())
+        except FileNotFoundError:
+            raise CheckpointError(f"{folder} is incomplete: {TOKENIZER} is missing") from None
+        except (OSError, ChatbotError) as error:
+            raise CheckpointError(f"{folder / TOKENIZER} cannot be read: {error}") from None
+        if config.model.get("vocabulary") != len(tokenizer):
+            raise CheckpointError(
+                f"{folder} is damaged: its model has {config.model.get('vocabulary')} pieces, "
+                f"its tokenizer {len(tokenizer)}"
+            )
+        return cls(folder, config, tokenizer)
+
+    def weights(self) -> Weights:
+        """The best weights, checked against their checksum."""
+        hint = f"train on with: chatbot train --resume --name {self.name} CORPUS"
+        return Weights(*_read_tensors(self.folder / MODEL, hint))
+
+    def save_weights(self, tensors: Tensors, **header: Any) -> None:
+        """Replace the weights by better ones."""
+        stamp = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        _write_tensors(self.folder / MODEL, tensors, {**header, "trained": stamp})
+
+    def training_state(self) -> tuple[Tensors, Section] | None:
+        """Where the training stood when it was last saved; None if it never was."""
+        if not (self.folder / TRAINING).exists():
+            return None
+        return _read_tensors(
+            self.folder / TRAINING, "delete it to start again, or train under another --name"
+        )
+
+    def save_training_state(self, tensors: Tensors, **header: Any) -> None:
+        """Replace the state to go on from."""
+        _write_tensors(self.folder / TRAINING, tensors, header)
+
+    def log(self, **figures: Any) -> None:
+        """Add a line to metrics.jsonl."""
+        file = self.folder / METRICS
+        try:
+            with file.open("a") as lines:
+                lines.write(json.dumps(figures) + "\n")
+        except OSError as error:
+            raise CheckpointError(f"{file} cannot be written: {error.strerror}") from None
+
+    def forget_after(self, step: int) -> None:
+        """Drop the lines of metrics.jsonl that a resumed training will write again."""
+        file = self.folder / METRICS
+        if file.exists():
+            lines = [line for line in file.read_text().splitlines() if _step_of(line) <= step]
+            with _beside(file) as partial:
+                partial.write_text("".join(line + "\n" for line in lines))
+
+
+def find(name: str | None = None) -> Path:
+    """The folder of the bot of that name or path; without one, of the bot trained last."""
+    if name is None:
+        bots = [bot for bot in available() if not bot.problem]
+        if not bots:
+            raise CheckpointError(
+                "there is no bot to talk to yet", "train one: chatbot train corpora/cornell"
+            )
+        return max(bots, key=lambda bot: bot.trained).folder
+    for folder in (Path(name), *(parent / name for parent in paths.checkpoint_folders())):
+        # Not is_file(): what no file can be called (too long, a NUL) is no bot either.
+        if os.path.isfile(folder / CONFIG):
+            return folder
+    known = [bot.name for bot in available()]
+    hint = suggestion(name, known) or "train one: chatbot train corpora/cornell"
+    raise CheckpointError(f"there is no bot '{name}'", hint)
+
+
+def available() -> list[Summary]:
+    """Every bot that `find` can find by name, damaged ones with their problem."""
+    seen: dict[str, Summary] = {}
+    for parent in paths.checkpoint_folders():
+        for config in sorted(parent.glob("*/" + CONFIG)):
+            seen.setdefault(config.parent.name, _summary(config.parent))
+    return sorted(seen.values(), key=lambda bot: bot.name)
+
+
+def checksum(tensors: Tensors) -> str:
+    """SHA-256 of names, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.asarray(tensors[name], order="C")
+        digest.update(f"{name}{array.dtype}{array.shape}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _summary(folder: Path) -> Summary:
+    try:
+        config = _read_config(folder)
+        with _opened(folder / MODEL, "") as file:
+            header = _header(file)
+            count = sum(int(np.prod(file.get_slice(name).get_shape())) for name in file.keys())  # noqa: SIM118
+        return Summary(
+            folder.name,
+            folder,
+            config.family,
+            count,
+            str(header.get("trained", "")),
+            {k: float(v) for k, v in dict(header.get("figures") or {}).items()},
+            str(config.corpus.get("name", "")),
+        )
+    except (ChatbotError, TypeError, ValueError) as error:
+        return Summary(folder.name, folder, problem=str(error))
+
+
+def _read_config(folder: Path) -> BotConfig:
+    file = folder / CONFIG
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} is not a bot: {CONFIG} is missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} is damaged: {error}") from None
+    written = values.get("format") if isinstance(values, dict) else None
+    if not isinstance(written, int):
+        raise CheckpointError(f"{file} is damaged: it names no format")
+    if written > FORMAT:
+        raise CheckpointError(
+            f"{folder} was written by a newer chatbot (format {written}; this one reads {FORMAT})",
+            "install a newer chatbot",
+        )
+    try:
+        return from_dict(BotConfig, values, CONFIG)
+    except ChatbotError as error:
+        raise CheckpointError(f"{file} is damaged: {error.what}", error.hint) from None
+
+
+@contextmanager
+def _opened(file: Path, hint: str) -> Iterator[Any]:  # Any: safetensors' handle has no stubs
+    if not file.exists():
+        raise CheckpointError(f"{file.parent} is incomplete: {file.name} is missing", hint)
+    try:
+        with safe_open(file, framework="numpy") as handle:
+            yield handle
+    except (OSError, SafetensorError, TypeError) as error:
+        raise CheckpointError(f"{file} is damaged: {error}", hint) from None
+
+
+def _header(handle: Any) -> Section:
+    try:
+        header = json.loads((handle.metadata() or {})["chatbot"])
+    except (KeyError, ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise SafetensorError("its header was not written by chatbot")
+    return header
+
+
+def _read_tensors(file: Path, hint: str) -> tuple[Tensors, Section]:
+    with _opened(file, hint) as handle:
+        tensors, header = {name: handle.get_tensor(name) for name in handle.keys()}, _header(handle)  # noqa: SIM118
+    if header.pop("checksum", None) != checksum(tensors):
+        raise CheckpointError(f"{file} is damaged: its checksum is not that of its values", hint)
+    return tensors, header
+
+
+def _write_tensors(file: Path, tensors: Tensors, header: Section) -> None:
+    # sorted: the same state gives the same bytes
+    arrays = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
+    metadata = {"chatbot": json.dumps({**header, "checksum": checksum(arrays)})}
+    with _beside(file) as partial:
+        save_file(arrays, partial, metadata=metadata)
+
+
+@contextmanager
+def _beside(file: Path) -> Iterator[Path]:
+    """A path to write to, which takes the file's place if all went well."""
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())  # or a power cut could leave an empty file under the final name
+        partial.replace(file)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{file} cannot be written: {error}", "the file before it is still there"
+        ) from None
+
+
+def _step_of(line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+__all__: Sequence[str] = ["BotConfig", "Checkpoint", "Summary", "Weights", "available", "checksum", "find"]

@@ -1,0 +1,147 @@
+"""From logits to tokens: sampling rules, the sampler, and the one decoding loop.
+
+V vocabulary. Everything here is NumPy, so that it serves every engine and needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chatbot.config import setting
+from chatbot.engines.base import Engine
+from chatbot.errors import ConfigError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """How a reply is drawn. The rules are applied in the order of the fields."""
+
+    top_k: int = setting(40, "keep the k most probable tokens; 0 keeps all")
+    temperature: float = setting(0.7, "below 1 safer, above 1 wilder; 0 always takes the most probable token")
+    top_p: float = setting(0.9, "keep the most probable tokens that together reach p; 1 keeps all")
+    max_tokens: int = setting(60, "the longest reply, in tokens")
+    seed: int | None = setting(None, "the same seed gives the same reply; none draws a new one each time")
+
+    def __post_init__(self) -> None:
+        for name, rule in RULES.items():
+            if not rule.valid(getattr(self, name)):
+                raise ConfigError(f"{name} must be {rule.domain}, not {getattr(self, name)}")
+        if self.max_tokens < 1:
+            raise ConfigError(f"max_tokens must be at least 1, not {self.max_tokens}")
+        if self.seed is not None and self.seed < 0:
+            raise ConfigError(f"seed must not be negative, not {self.seed}")
+
+
+def top_k(logits: Floats, so_far: Sequence[int], value: float) -> Floats:
+    """Keep the k largest logits (Fan et al. 2018, section 5.4); ties with the k-th stay."""
+    k = int(value)
+    if k == 0 or k >= logits.size:
+        return logits
+    threshold = np.partition(logits, -k)[-k]
+    return np.where(logits >= threshold, logits, np.float32(-np.inf))
+
+
+def temperature(logits: Floats, so_far: Sequence[int], value: float) -> Floats:
+    """Divide the logits by T (Ackley et al. 1985); T = 0 keeps the first of the largest alone."""
+    if value == 0:
+        greedy = np.full_like(logits, -np.inf)
+        greedy[logits.argmax()] = 0.0
+        return greedy
+    # Shifted first: a tiny T must not overflow float32.
+    with np.errstate(over="ignore"):
+        divided: Floats = (
+            ((logits.astype(np.float64) - logits.max()) / value).clip(min=-1e30).astype(np.float32)
+        )
+    return divided
+
+
+def top_p(logits: Floats, so_far: Sequence[int], value: float) -> Floats:
+    """Keep the smallest set of tokens that together reach p (Holtzman et al. 2020, eq. 2)."""
+    if value >= 1:
+        return logits
+    order = np.argsort(-logits, kind="stable")
+    before = np.cumsum(softmax(logits)[order]) - softmax(logits)[order]
+    kept = logits.copy()
+    kept[order[1:][before[1:] >= value]] = -np.inf
+    return kept
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A sampling rule: what it does to the logits, and which values it takes."""
+
+    apply: Callable[[Floats, Sequence[int], float], Floats]
+    valid: Callable[[float], bool]
+    domain: str
+    neutral: float
+
+
+RULES: dict[str, Rule] = {
+    "top_k": Rule(top_k, lambda v: v >= 0, "0 or more", neutral=0),
+    "temperature": Rule(temperature, lambda v: 0 <= v <= 100, "from 0 to 100", neutral=1),
+    "top_p": Rule(top_p, lambda v: 0 < v <= 1, "over 0 and at most 1", neutral=1),
+}
+
+
+def softmax(logits: Floats) -> NDArray[np.float64]:
+    """Probabilities of logits (V,), in float64 so that they sum to 1 also over large vocabularies."""
+    raised = np.exp(logits.astype(np.float64) - logits.max())
+    return np.asarray(raised / raised.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A token, and how probable the model found it before any rule changed that."""
+
+    token: int
+    probability: float
+
+
+class Sampler:
+    """Draws tokens by a SamplingConfig; the same seed and logits give the same tokens.
+
+    forbidden: ids that no reply may contain (padding, speaker marks).
+    """
+
+    def __init__(self, config: SamplingConfig, forbidden: Sequence[int] = ()) -> None:
+        self.config = config
+        self._forbidden = list(forbidden)
+        self._random = np.random.default_rng(config.seed)
+
+    def __call__(self, logits: Floats, so_far: Sequence[int]) -> Choice:
+        """Choose the next token from logits (V,), given the reply's tokens so far."""
+        allowed = logits.astype(np.float32)  # a copy
+        allowed[self._forbidden] = -np.inf
+        original = softmax(allowed)
+        for name, rule in RULES.items():
+            allowed = rule.apply(allowed, so_far, getattr(self.config, name))
+        # The inverse of the cumulative distribution: one uniform number a token, on every engine.
+        cumulative = np.cumsum(softmax(allowed))
+        token = int(np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right"))
+        return Choice(token, float(original[token]))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A token of the reply, and where the model looked when it chose it: (S,) over the prompt."""
+
+    choice: Choice
+    attention: Floats
+
+
+def generate(engine: Engine, prompt: Sequence[int], sampler: Sampler, limit: int) -> Iterator[Chosen]:
+    """Yield up to `limit` tokens of a reply. Who stops at the end mark pays for no further step."""
+    step = engine.start([prompt])
+    so_far: list[int] = []
+    for i in range(limit):
+        choice = sampler(step.logits[0], so_far)
+        yield Chosen(choice, step.attention[0])
+        so_far.append(choice.token)
+        if i + 1 < limit:
+            step = engine.step([choice.token], step.state)

@@ -1,0 +1,50 @@
+"""The contract between decoding and whatever runs the model.
+
+B batch, S prompt length, V vocabulary. Decoding needs NumPy alone: an engine may bring torch, but
+nothing that uses an engine has to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chatbot.registry import Registry
+
+Floats = NDArray[np.float32]
+
+ENGINES = Registry("engine", {"torch": "chatbot.engines.torch:TorchEngine"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One prediction: what comes next, where the model looked, what to remember.
+
+    logits     (B, V) float32
+    attention  (B, S) float32 over the prompt's tokens, rows sum to 1, 0 on padding
+    state      opaque; `Engine.step` consumes it, so `Engine.select` first to branch
+    """
+
+    logits: Floats
+    attention: Floats
+    state: Any  # Any: each engine has its own, and no caller looks inside
+
+
+class Engine(Protocol):
+    """Reads prompts, then predicts one token after another."""
+
+    def start(self, prompts: Sequence[Sequence[int]]) -> Step:
+        """Read the prompts (ragged, none empty) and predict the first token of each reply."""
+        ...
+
+    def step(self, tokens: Sequence[int], state: Any) -> Step:
+        """Append one token to each reply and predict the next."""
+        ...
+
+    def select(self, state: Any, rows: Sequence[int]) -> Any:
+        """A copy of the state with these rows, in this order, repeats allowed."""
+        ...

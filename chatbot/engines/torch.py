@@ -1,0 +1,100 @@
+"""Runs any ReplyModel with torch. The only module on the way to a chat that imports torch.
+
+B batch, S prompt length, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chatbot.config import from_dict
+from chatbot.engines.base import Step
+from chatbot.errors import ChatbotError, CheckpointError, ConfigError
+from chatbot.models import FAMILIES
+from chatbot.models import base as models
+from chatbot.tokenizer import PAD
+
+Tensors = Mapping[str, np.ndarray[Any, Any]]
+AnyModel = models.ReplyModel[Any, Any]  # Any: engines serve every family
+
+
+class TorchEngine:
+    """An Engine around a model; the model must be in evaluation mode when it is used."""
+
+    def __init__(self, model: AnyModel) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+
+    @classmethod
+    def load(
+        cls, family: str, config: Mapping[str, Any], tensors: Tensors, device: str = "auto"
+    ) -> TorchEngine:
+        """A model of the family with these weights. What does not fit is a CheckpointError."""
+        if isinstance(config.get("layers"), int) and config["layers"] > len(tensors):
+            # Said here, since building them would take for ever.
+            raise CheckpointError(
+                f"its weights do not fit its config: {config['layers']} layers are too many"
+            )
+        try:
+            with torch.device("meta"):  # shapes only
+                model = build(family, config)
+            # The file's tensors become the parameters: no larger than the file, whatever the config says.
+            model.load_state_dict(
+                {name: torch.from_numpy(a).float() for name, a in tensors.items()}, assign=True
+            )
+        except ConfigError as error:
+            raise CheckpointError(f"its config is wrong: {error.what}", error.hint) from None
+        except (RuntimeError, TypeError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise CheckpointError(f"its weights do not fit its config: {reason}") from None
+        return cls(model.to(choose_device(device)).eval())
+
+    @torch.inference_mode()
+    def start(self, prompts: Sequence[Sequence[int]]) -> Step:
+        """Read the prompts (ragged, none empty) and predict the first token of each reply."""
+        longest = max(map(len, prompts))
+        padded = [[*prompt, *[PAD] * (longest - len(prompt))] for prompt in prompts]
+        return _numpy(self.model.start(self._tensor(padded)))
+
+    @torch.inference_mode()
+    def step(self, tokens: Sequence[int], state: Any) -> Step:
+        """Append one token to each reply and predict the next."""
+        return _numpy(self.model.step(self._tensor(tokens), state))
+
+    @torch.inference_mode()
+    def select(self, state: Any, rows: Sequence[int]) -> Any:
+        """A copy of the state with these rows, in this order, repeats allowed."""
+        return state.select(self._tensor(rows))
+
+    def _tensor(self, values: Sequence[Any]) -> Tensor:
+        return torch.tensor(values, dtype=torch.int64, device=self.device)
+
+
+def build(family: str, config: Mapping[str, Any]) -> AnyModel:
+    """A new model of a family from its section of config.json."""
+    model: type[AnyModel] = FAMILIES.load(family)
+    return model(from_dict(model.Config, config, family))
+
+
+def choose_device(name: str) -> torch.device:
+    """cpu, cuda or mps; auto takes the fastest that is there."""
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(device for device in ("cuda", "mps", "cpu") if here[device])
+    if not here.get(name):
+        raise ChatbotError(f"there is no device '{name}' here", "use --device auto")
+    return torch.device(name)
+
+
+def _numpy(step: models.Step[Any]) -> Step:
+    return Step(_floats(step.logits), _floats(step.attention), step.state)
+
+
+def _floats(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    array: np.ndarray[Any, np.dtype[np.float32]] = tensor.float().cpu().numpy()
+    return array

@@ -1,0 +1,120 @@
+"""A bot's replies, as a stream of events. Nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from chatbot.corpus.cleaning import clean_text
+from chatbot.decoding import Sampler, SamplingConfig, generate
+from chatbot.dialogue import Dialogue, Turn
+from chatbot.engines.base import Engine
+from chatbot.errors import ChatbotError
+from chatbot.preparation import ExamplesConfig
+from chatbot.tokenizer import PromptPiece, Tokenizer
+
+Reason = Literal["finished", "length", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStart:
+    """The prompt as the model sees it: what attention is over."""
+
+    prompt: tuple[PromptPiece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    """One token of the reply.
+
+    text         what can safely be shown now: empty while a character is incomplete
+    piece        the token as the tokenizer writes it ("▁Hello"); "<end>" for the end mark
+    probability  the model's own, before the sampling rules
+    attention    over ReplyStart.prompt, sums to 1
+    """
+
+    text: str
+    piece: str
+    token: int
+    probability: float
+    attention: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnd:
+    """Why the reply ended, and the last of its text where the end came inside a character."""
+
+    reason: Reason
+    text: str = ""
+
+
+Event = ReplyStart | TokenEvent | ReplyEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply: its text, and for each of its tokens where the model looked."""
+
+    text: str
+    prompt: tuple[PromptPiece, ...]
+    tokens: tuple[TokenEvent, ...]
+    reason: Reason
+
+    @classmethod
+    def collect(cls, events: Iterable[Event]) -> Reply:
+        """Put a stream of events together; a stream without its end was interrupted."""
+        prompt: tuple[PromptPiece, ...] = ()
+        tokens: list[TokenEvent] = []
+        end = ReplyEnd("interrupted")
+        for event in events:
+            if isinstance(event, ReplyStart):
+                prompt = event.prompt
+            elif isinstance(event, TokenEvent):
+                tokens.append(event)
+            else:
+                end = event
+        text = "".join(token.text for token in tokens) + end.text
+        return cls(text.strip(), prompt, tuple(tokens), end.reason)
+
+
+class Responder:
+    """Answers dialogues: engine, tokenizer and sampling together."""
+
+    def __init__(
+        self, engine: Engine, tokenizer: Tokenizer, sampling: SamplingConfig, examples: ExamplesConfig
+    ) -> None:
+        self.engine = engine
+        self.tokenizer = tokenizer
+        self.sampling = sampling
+        self.examples = examples  # how much of a conversation the model sees
+
+    def with_sampling(self, sampling: SamplingConfig) -> Responder:
+        """The same bot with other sampling."""
+        return Responder(self.engine, self.tokenizer, sampling, self.examples)
+
+    def reply(self, dialogue: Dialogue) -> Iterator[Event]:
+        """Answer the dialogue's last turn. The same seed and dialogue give the same reply."""
+        turns = _cleaned(dialogue.turns[-self.examples.context :])
+        prompt = self.tokenizer.prompt(turns, self.examples.prompt_limit)
+        yield ReplyStart(prompt)
+        ids = [piece.token for piece in prompt]
+        sampler = Sampler(self.sampling, forbidden=self.tokenizer.unsayable)
+        stream, end = self.tokenizer.stream(), self.tokenizer.end
+        for chosen in generate(self.engine, ids, sampler, self.sampling.max_tokens):
+            token, looked = chosen.choice.token, tuple(chosen.attention.tolist())
+            text = "" if token == end else stream.push(token)
+            piece = self.tokenizer.piece(token)
+            yield TokenEvent(text, piece, token, chosen.choice.probability, looked)
+            if token == end:
+                yield ReplyEnd("finished", stream.close())
+                return
+        yield ReplyEnd("length", stream.close())
+
+
+def _cleaned(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """The turns as the training saw its own: the same text rules."""
+    cleaned = tuple(replace(turn, text=clean_text(turn.text)) for turn in turns)
+    if not cleaned or not cleaned[-1].text:
+        raise ChatbotError("there is nothing to reply to", "say something first")
+    return cleaned
