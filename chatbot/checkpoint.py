@@ -165,9 +165,7 @@ def find(name: str | None = None) -> Path:
     if name is None:
         bots = [bot for bot in available() if not bot.problem]
         if not bots:
-            raise CheckpointError(
-                "there is no bot to talk to yet", "train one: chatbot train corpora/cornell"
-            )
+            raise CheckpointError("there is no bot to talk to yet; train one: chatbot train corpora/cornell")
         return max(bots, key=lambda bot: bot.trained).folder
     for folder in (Path(name), *(parent / name for parent in paths.checkpoint_folders())):
         # Not is_file(): what no file can be called (too long, a NUL) is no bot either.

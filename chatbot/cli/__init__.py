@@ -1,0 +1,84 @@
+"""The command line. A command is one file and one line in COMMANDS.
+
+Nothing of a command is imported until it is used: `chatbot --help` must not wait for torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from io import TextIOWrapper
+from typing import Any
+
+import click
+
+from chatbot import __version__
+from chatbot.errors import ChatbotError
+from chatbot.registry import Registry
+from chatbot.terminal.text import printable
+
+COMMANDS = Registry(
+    "command",
+    {
+        "chat": "chatbot.cli.chat:chat",
+        "list": "chatbot.cli.list:list_",
+        "train": "chatbot.cli.train:train",
+    },
+)
+
+
+class Failure(click.ClickException):
+    """What the user could cause: one line, a second one says what to do; exit code 1."""
+
+    def __init__(self, error: ChatbotError) -> None:
+        # What a checkpoint or a corpus says is quoted in errors.
+        lines = [printable(line) for line in (error.what, error.hint) if line]
+        super().__init__("\n".join(lines))
+
+
+class Commands(click.Group):
+    """Loads its commands when they are asked for, and turns errors into lines and exit codes."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The names, imports nothing."""
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = COMMANDS.load(name)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in --help: the first line of each command's file."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary(COMMANDS[name])) for name in COMMANDS])
+
+    def invoke(self, context: click.Context) -> Any:  # Any: what the command returns
+        """Run the command; every kind of error has its exit code, see chatbot.errors."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a reply may hold what the locale cannot write
+        try:
+            return super().invoke(context)
+        except ChatbotError as error:
+            raise Failure(error) from error
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(130) from None
+
+
+def summary(target: str) -> str:
+    """The first line of a module's docstring, read without running the module."""
+    module = importlib.util.find_spec(target.partition(":")[0])
+    if module is None or module.origin is None:
+        return ""
+    with open(module.origin, encoding="utf-8") as file:
+        return (ast.get_docstring(ast.parse(file.read())) or "").partition("\n")[0]
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="chatbot")
+def main() -> None:
+    """Train small dialogue models from conversations and talk to them in a terminal."""

@@ -1,0 +1,154 @@
+"""Talk to a bot, or have it answer a pipe."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from io import TextIOWrapper
+from typing import Any, TypeVar
+
+import click
+
+from chatbot import checkpoint
+from chatbot.bot import Bot
+from chatbot.config import help_of, override
+from chatbot.decoding import SamplingConfig
+from chatbot.errors import ConfigError
+from chatbot.replying import Reply
+from chatbot.terminal import batch, typeahead
+from chatbot.terminal.text import printable
+
+HELP = """Talk to a bot, or have it answer a pipe.
+
+NAME is a bot of `chatbot list`, or a folder; without it, the bot trained last.
+
+\b
+chatbot chat                              a conversation
+echo "how are you?" | chatbot chat        one prompt, one reply on stdout
+chatbot chat -p "how are you?"            the same
+chatbot chat --lines < prompts.txt        a reply for each line
+chatbot chat -p "hi" --json               with pieces, probabilities, attention
+
+How replies are drawn is saved with a bot; the defaults below are those of a bot that does not say.
+"""
+
+SHORT = {"temperature": "-t", "top_k": "-k", "max_tokens": "-n"}
+
+F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
+
+
+def check_setting(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse a wrong value before a bot is loaded."""
+    if value is not None and option.name:
+        try:
+            override(SamplingConfig(), {option.name: value})
+        except ConfigError as error:
+            raise click.BadParameter(error.what) from None
+    return value
+
+
+def sampling_options(command: F) -> F:
+    """An option for each of SamplingConfig's fields."""
+    for field in reversed(dataclasses.fields(SamplingConfig)):
+        names = [f"--{field.name.replace('_', '-')}", *([SHORT[field.name]] if field.name in SHORT else [])]
+        text = help_of(SamplingConfig, field.name)
+        option = click.option(*names, field.name, metavar="VALUE", callback=check_setting, help=text)
+        command = option(command)
+    return command
+
+
+@click.command(help=HELP)
+@click.argument("name", required=False)
+@click.option(
+    "-p", "--prompt", help="Reply to this text; to what comes through a pipe first, if there is any."
+)
+@click.option("--lines", is_flag=True, help="Reply to each line of the input by itself.")
+@click.option("--json", "as_json", is_flag=True, help="Write pieces, probabilities and attention as JSON.")
+@click.option("--attention", is_flag=True, help="Show what each word of a reply looked at (not on stdout).")
+@sampling_options
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
+)
+def chat(
+    name: str | None,
+    prompt: str | None,
+    lines: bool,
+    as_json: bool,
+    attention: bool,
+    device: str,
+    **settings: str | None,
+) -> None:
+    """Load the bot, then converse or answer."""
+    if lines and prompt is not None:
+        raise click.UsageError("--lines reads its prompts from the standard input: leave out --prompt")
+    talking = prompt is None and not lines and not as_json and _is_terminal(sys.stdin)
+    if talking:
+        with typeahead.kept():
+            _talk(load(name, device, settings), attention)
+        return
+    prompts = _lines() if lines else [_whole(prompt)]
+    bot = load(name, device, settings)
+    answer = batch.answer_json if as_json else batch.answer
+    answer(prompts, bot.responder, _write, _show_attention if attention else None)
+
+
+def load(name: str | None, device: str, settings: dict[str, str | None]) -> Bot:
+    """Load a bot, with the settings that were given; the others are its own."""
+    folder = checkpoint.find(name)
+    with _status(f"loading {printable(folder.resolve().name)} ..."):  # torch takes its time
+        bot = Bot.load(folder, device)
+    given = {name: value for name, value in settings.items() if value is not None}
+    sampling = override(bot.sampling, given, "sampling")
+    return Bot(bot.checkpoint, bot.responder.with_sampling(sampling))
+
+
+def _talk(bot: Bot, attention: bool) -> None:
+    from chatbot.terminal import repl  # prompt-toolkit takes 0.2 s that an answer to a pipe need not wait
+
+    repl.run(bot, attention)
+
+
+def _whole(prompt: str | None) -> str:
+    """What came through the pipe, then the argument: one prompt."""
+    piped = "" if _is_terminal(sys.stdin) else "".join(_lines())
+    text = "\n".join(part for part in (piped.strip(), prompt) if part)
+    if not batch.has_words(text):
+        raise click.UsageError("There is nothing to answer: give a --prompt, or pipe one in.")
+    return printable(text)
+
+
+def _lines() -> Iterator[str]:
+    """The input's lines, as they come; bytes that are no text become U+FFFD."""
+    if sys.stdin is None:  # closed by whoever started us
+        return iter(())
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    return iter(sys.stdin)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _show_attention(reply: Reply) -> None:
+    from rich.console import Console  # 0.1 s
+
+    from chatbot.terminal.attention import AttentionMap
+
+    Console(stderr=True).print(AttentionMap(reply))
+
+
+def _status(text: str) -> AbstractContextManager[object]:
+    if not _is_terminal(sys.stderr):
+        return nullcontext()
+    from rich.console import Console  # 0.1 s
+    from rich.text import Text
+
+    return Console(stderr=True).status(Text(text, style="dim"))
+
+
+def _is_terminal(stream: Any) -> bool:  # Any: a stream, or None where it was closed
+    return stream is not None and stream.isatty()

@@ -1,0 +1,218 @@
+"""Shows a training, and other work that takes a while: bars on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+)
+from rich.text import Text
+
+from chatbot.terminal.text import printable
+from chatbot.training import Evaluated, Event, Sampled, Saved, Started, StepDone, Stopped
+
+EVERY = 10.0  # seconds between the lines in a pipe
+
+Advance = Callable[[int, int], None]  # (done, total); a total of 0 is not known
+Begin = Callable[[str], Advance]
+
+
+def show(events: Iterable[Event], console: Console | None = None) -> Stopped:
+    """Show a training until it stops, and return how it did."""
+    console = console or standard_error()
+    return _bar(events, console) if _can_redraw(console) else _lines(events, console)
+
+
+def _bar(events: Iterable[Event], console: Console) -> Stopped:
+    stopped = None
+    with Progress(*_training_columns(), console=console) as progress:
+        task = progress.add_task("training", total=1.0, loss="-", validation="-", speed="", left="-")
+        for event in events:
+            match event:
+                case StepDone():
+                    n = _numbers(event)
+                    progress.update(
+                        task, completed=event.progress, loss=n["loss"], speed=n["speed"], left=n["left"]
+                    )
+                case Evaluated():
+                    progress.update(task, validation=f"{event.nats_per_word:.3f}")
+                case Stopped():
+                    stopped = event
+            _print(console, describe(event))
+    assert stopped, "a training that ends without Stopped"
+    return stopped
+
+
+def _lines(events: Iterable[Event], console: Console) -> Stopped:
+    stopped, shown = None, -EVERY
+    for event in events:
+        if isinstance(event, StepDone) and event.seconds >= shown + EVERY:
+            shown = event.seconds
+            numbers = _numbers(event)
+            _print(console, "step {step}  {done}  loss {loss}  {speed}  {left} left".format(**numbers))
+        elif isinstance(event, Stopped):
+            stopped = event
+        _print(console, describe(event))
+    assert stopped, "a training that ends without Stopped"
+    return stopped
+
+
+def describe(event: Event) -> str:
+    """What stays on the screen of an event; nothing of a step."""
+    match event:
+        case Started():
+            floor = f"{event.floor.nats_per_word:.3f} nats/word, {event.floor.bits_per_byte:.3f} bits/byte"
+            return (
+                f"{event.family}: {event.parameters:,} parameters, {event.examples:,} examples, "
+                f"{event.precision} on {event.device}\n"
+                f"validation on {event.validation:,} replies; a unigram model's figures there: {floor}"
+            )
+        case Evaluated():
+            mark = "  (best so far)" if event.best else ""
+            figures = f"{event.nats_per_word:.3f} nats/word, {event.bits_per_byte:.3f} bits/byte"
+            return f"step {event.step}  {duration(event.seconds)}  validation {figures}{mark}"
+        case Sampled():
+            return "\n".join(f"    {prompt}  ->  {reply or '(no words)'}" for prompt, reply in event.replies)
+        case Saved():
+            return f"saved {event.folder}" if event.best else ""
+        case Stopped():
+            return (
+                f"{ENDS.get(event.reason, event.reason)} after {event.step} steps, {duration(event.seconds)}"
+            )
+        case _:
+            return ""
+
+
+ENDS = {
+    "finished": "finished",
+    "early": "stopped early: no longer getting better",
+    "interrupted": "interrupted",
+}
+
+
+def duration(seconds: float) -> str:
+    """75 -> "1:15" """
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def stages(*, in_bytes: bool = False, console: Console | None = None) -> Iterator[Begin]:
+    """Show work of several stages: the block calls what it gets with each stage's description."""
+    console = console or standard_error()
+    if _can_redraw(console):
+        with Progress(*_work_columns(in_bytes), console=console, transient=True) as progress:
+            yield lambda description: _as_bar(progress, printable(description))
+    else:
+        lines = _StageLines(console, in_bytes)
+        yield lines.begin
+        lines.end()
+
+
+@contextmanager
+def track(description: str, *, in_bytes: bool = False, console: Console | None = None) -> Iterator[Advance]:
+    """Show work of one stage."""
+    with stages(in_bytes=in_bytes, console=console) as begin:
+        yield begin(description)
+
+
+def say(line: str, console: Console | None = None) -> None:
+    """A line between the bars, or after them."""
+    _print(console or standard_error(), line)
+
+
+def standard_error() -> Console:
+    """Where progress is shown: stdout is for answers."""
+    return Console(stderr=True, highlight=False)
+
+
+def _as_bar(progress: Progress, description: str) -> Advance:
+    task = progress.add_task(description, total=None)
+
+    def advance(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total or None)
+
+    return advance
+
+
+class _StageLines:
+    """Stages in a pipe: a line when one begins, one when it ends, and now and then one between."""
+
+    def __init__(self, console: Console, in_bytes: bool) -> None:
+        self._console, self._in_bytes = console, in_bytes
+        self._description = self._amount = ""
+        self._begun = self._shown = 0.0
+
+    def begin(self, description: str) -> Advance:
+        self.end()
+        self._description, self._amount = description, ""
+        self._begun = self._shown = monotonic()
+        _print(self._console, f"{description} ...")
+        return self._advance
+
+    def end(self) -> None:
+        if self._description:
+            amount = f"{self._amount}, " if self._amount else ""
+            _print(self._console, f"{self._description}: {amount}{duration(monotonic() - self._begun)}")
+
+    def _advance(self, done: int, total: int) -> None:
+        self._amount = _amount(done, total, self._in_bytes) if done else ""
+        if monotonic() - self._shown >= EVERY:
+            self._shown = monotonic()
+            _print(self._console, f"{self._description}: {self._amount}")
+
+
+def _amount(done: int, total: int, in_bytes: bool) -> str:
+    whole = total if done < total else 0
+    if in_bytes:
+        return f"{done / 1e6:.1f} of {whole / 1e6:.1f} MB" if whole else f"{done / 1e6:.1f} MB"
+    return f"{done:,} of {whole:,}" if whole else f"{done:,}"
+
+
+def _numbers(event: StepDone) -> dict[str, str]:
+    return {
+        "step": str(event.step),
+        "done": f"{event.progress:.0%}",
+        "loss": f"{event.loss:.3f}",
+        "speed": f"{event.tokens_per_second:,.0f} tokens/s",
+        "left": duration(event.seconds_left),
+    }
+
+
+def _training_columns() -> list[ProgressColumn]:
+    return [
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TaskProgressColumn(),
+        TextColumn("loss {task.fields[loss]}"),
+        TextColumn("validation {task.fields[validation]}"),
+        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[left]} left"),
+    ]
+
+
+def _work_columns(in_bytes: bool) -> list[ProgressColumn]:
+    amount: ProgressColumn = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    return [SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), amount]
+
+
+def _can_redraw(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def _print(console: Console, lines: str) -> None:
+    for line in lines.splitlines():
+        # soft_wrap: a line in a log stays one line
+        console.print(Text(printable(line)), soft_wrap=True)

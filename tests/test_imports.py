@@ -1,0 +1,52 @@
+"""What a command may make its user wait for."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPORT = """
+import sys
+try:
+    {code}
+except SystemExit:
+    pass
+print(",".join(sorted({{name.partition(".")[0] for name in sys.modules}})), file=sys.stderr)
+"""
+HEAVY = {"torch", "numpy", "rich", "prompt_toolkit", "sentencepiece", "safetensors"}
+MAIN = "from chatbot.cli import main; main({arguments})"
+
+
+def loaded(code: str, folder: Path) -> set[str]:
+    """The packages that are imported after the code has run."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT.format(code=code)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"CHATBOT_HOME": str(folder), "PYTHONPATH": str(Path(__file__).parent.parent)},
+        cwd=folder,
+        timeout=60,
+    )
+    return set(done.stderr.strip().splitlines()[-1].split(","))
+
+
+def test_importing_chatbot_loads_nothing_heavy(tmp_path: Path) -> None:
+    assert not loaded("import chatbot", tmp_path) & {*HEAVY, "click"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_and_version_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    assert not loaded(MAIN.format(arguments=arguments), tmp_path) & HEAVY
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["chat", "--help"], ["chat", "-p", "hello"], ["train", "--help"]]
+)
+def test_without_a_bot_nothing_loads_torch(arguments: list[str], tmp_path: Path) -> None:
+    assert not loaded(MAIN.format(arguments=arguments), tmp_path) & {"torch", "prompt_toolkit"}
+
+
+def test_the_report_sees_what_is_loaded(tmp_path: Path) -> None:
+    assert "numpy" in loaded("import numpy.linalg", tmp_path)

@@ -1,0 +1,226 @@
+"""The conversation at a prompt, with real keys through a pipe."""
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.output import DummyOutput
+from rich.console import Console
+
+from chatbot.dialogue import Turn
+from chatbot.terminal.commands import Session
+from chatbot.terminal.repl import HOW_TO_LEAVE, CommandCompleter, Repl, history, prompt_session
+from tests.fakes import ScriptedResponder
+
+ENTER, ALT_ENTER, CTRL_C, CTRL_D, CTRL_J = "\r", "\x1b\r", "\x03", "\x04", "\n"
+
+
+class Conversation:
+    """What was typed, and what the screen and stdout showed."""
+
+    def __init__(self, responder: ScriptedResponder, keys: PipeInput, attention: bool = False) -> None:
+        self.responder, self.screen, self.out = responder, StringIO(), StringIO()
+        console = Console(file=self.screen, width=80, color_system=None)
+        self.session = Session("parrot", responder, console, attention)
+        prompts = prompt_session(InMemoryHistory(), input=keys, output=DummyOutput())
+        self.repl = Repl(self.session, prompts, self.out.write)
+
+    @property
+    def lines(self) -> list[str]:
+        """What the screen showed after the greeting, without empty lines."""
+        return [line for line in self.screen.getvalue().splitlines()[2:] if line]
+
+
+@contextmanager
+def conversation(
+    typed: str, *replies: str, attention: bool = False, interrupted_at: int | None = None
+) -> Iterator[Conversation]:
+    """A conversation in which these keys were pressed, then Ctrl-D."""
+    with create_pipe_input() as keys:
+        keys.send_text(typed + CTRL_D)
+        responder = ScriptedResponder(*replies or ("Hi.",), interrupted_at=interrupted_at)
+        talk = Conversation(responder, keys, attention)
+        talk.repl.run()
+        yield talk
+
+
+def test_ctrl_d_leaves() -> None:
+    with conversation("") as talk:
+        assert talk.out.getvalue() == ""
+        assert talk.lines == []
+
+
+def test_the_greeting_is_at_most_three_lines_and_says_who_how_and_where_out() -> None:
+    with conversation("") as talk:
+        greeting = talk.screen.getvalue()
+        assert len(greeting.splitlines()) <= 3
+        for word in ("parrot", "/help", "Ctrl-D"):
+            assert word in greeting
+
+
+def test_the_bots_name_cannot_control_the_terminal() -> None:
+    with create_pipe_input() as keys:
+        keys.send_text(CTRL_D)
+        talk = Conversation(ScriptedResponder("Hi."), keys)
+        talk.session.name = "[red]\x1b[31mevil"
+        talk.repl.run()
+    assert talk.screen.getvalue().startswith("This is [red][31mevil.\n")
+
+
+def test_what_is_typed_gets_a_reply_on_stdout_and_nothing_else_goes_there() -> None:
+    with conversation("hello" + ENTER + "you?" + ENTER, "Hi.", "Fine, thanks.") as talk:
+        assert talk.out.getvalue() == "Hi.\nFine, thanks.\n"
+
+
+def test_the_conversation_grows() -> None:
+    with conversation("hello" + ENTER + "you?" + ENTER, "Hi.", "Fine.") as talk:
+        assert talk.responder.heard() == ["hello", "hello|Hi.|you?"]
+        assert talk.session.turns == (
+            Turn("user", "hello"),
+            Turn("bot", "Hi."),
+            Turn("user", "you?"),
+            Turn("bot", "Fine."),
+        )
+
+
+def test_clear_forgets_the_conversation() -> None:
+    with conversation("hello" + ENTER + "/clear" + ENTER + "you?" + ENTER, "Hi.", "Fine.") as talk:
+        assert talk.responder.heard() == ["hello", "you?"]
+
+
+@pytest.mark.parametrize("word", ["/exit", "/quit", "/bye", "exit", "quit", " /exit "])
+def test_words_that_leave(word: str) -> None:
+    with conversation(word + ENTER + "hello" + ENTER) as talk:
+        assert talk.responder.heard() == []
+
+
+def test_ctrl_c_clears_what_is_typed() -> None:
+    with conversation("nonsense" + CTRL_C + "hello" + ENTER) as talk:
+        assert talk.responder.heard() == ["hello"]
+        assert HOW_TO_LEAVE not in talk.lines
+
+
+def test_ctrl_c_with_nothing_typed_says_how_to_leave_and_stays() -> None:
+    with conversation(CTRL_C + "hello" + ENTER) as talk:
+        assert talk.lines == [HOW_TO_LEAVE]
+        assert talk.out.getvalue() == "Hi.\n"
+
+
+def test_ctrl_c_stops_a_reply_keeps_what_was_said_and_stays() -> None:
+    with conversation("hello" + ENTER + "you?" + ENTER, "Hi there friend", interrupted_at=2) as talk:
+        assert talk.out.getvalue() == "Hi there\nHi there friend\n"
+        assert talk.lines == ["(interrupted)"]
+        assert talk.responder.heard()[1] == "hello|Hi there|you?"
+
+
+def test_ctrl_c_before_the_first_word_leaves_the_conversation_as_it_was() -> None:
+    with conversation("hello" + ENTER + "you?" + ENTER, "Hi.", interrupted_at=0) as talk:
+        assert talk.out.getvalue() == "Hi.\n"
+        assert talk.lines == ["(interrupted)"]
+        assert [turn.text for turn in talk.session.turns] == ["you?", "Hi."]
+
+
+def test_a_reply_without_words_says_so_and_is_no_turn() -> None:
+    with conversation("hello" + ENTER, "") as talk:
+        assert talk.lines == ["(no words)"]
+        assert (talk.out.getvalue(), talk.session.turns) == ("", ())
+
+
+@pytest.mark.parametrize("key", [ALT_ENTER, CTRL_J])
+def test_a_new_line_does_not_send(key: str) -> None:
+    with conversation("hello" + key + "you" + ENTER) as talk:
+        assert talk.responder.heard() == ["hello you"]
+
+
+def test_a_paste_of_several_lines_is_one_prompt() -> None:
+    with conversation("\x1b[200~hello\nmy\r\nfriend\x1b[201~" + ENTER) as talk:
+        assert talk.responder.heard() == ["hello my friend"]
+
+
+def test_a_paste_that_begins_with_a_slash_is_no_command() -> None:
+    with conversation("\x1b[200~/exit\nplease\x1b[201~" + ENTER) as talk:
+        assert talk.responder.heard() == ["/exit please"]
+
+
+def test_two_slashes_say_one() -> None:
+    with conversation("//exit" + ENTER) as talk:
+        assert talk.responder.heard() == ["/exit"]
+
+
+def test_an_unknown_command_never_reaches_the_bot() -> None:
+    with conversation("/hepl" + ENTER) as talk:
+        assert talk.lines == ["Unknown command '/hepl'. Type /help for help. (did you mean '/help'?)"]
+        assert talk.responder.heard() == []
+
+
+def test_an_empty_line_is_not_said() -> None:
+    with conversation(ENTER + "  " + ENTER) as talk:
+        assert talk.responder.heard() == []
+
+
+def test_a_prompt_that_cleaning_leaves_nothing_of_is_one_line() -> None:
+    with conversation("\u200b" + ENTER + "hello" + ENTER) as talk:
+        assert talk.lines == ["there is nothing to reply to (say something first)"]
+        assert talk.out.getvalue() == "Hi.\n"
+
+
+def test_attention_on_shows_a_map_after_each_reply() -> None:
+    with conversation("hello" + ENTER + "/attention on" + ENTER + "you" + ENTER) as talk:
+        assert talk.out.getvalue() == "Hi.\nHi.\n"
+        assert talk.lines[0] == "attention on"
+        assert talk.lines[1].startswith("attention: ")
+        assert sum(line.startswith("attention: ") for line in talk.lines) == 1
+
+
+def test_attention_can_be_on_from_the_start() -> None:
+    with conversation("hello" + ENTER, attention=True) as talk:
+        assert "│ hello │ marks" in talk.screen.getvalue()
+
+
+def test_a_setting_changes_the_next_reply() -> None:
+    with conversation("/set max_tokens 1" + ENTER + "hello" + ENTER, "Hi there.") as talk:
+        assert talk.out.getvalue() == "Hi\n"
+
+
+def test_tab_completes_commands() -> None:
+    with conversation("/att\to\x15/at\t on" + ENTER) as talk:
+        assert talk.session.attention
+
+
+def test_the_completer_replaces_the_word_before_the_cursor() -> None:
+    found = CommandCompleter().get_completions(Document("/attention o"), CompleteEvent())
+    assert [(completion.text, completion.start_position) for completion in found] == [("on", -1), ("off", -1)]
+
+
+def test_the_history_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "history"
+    history(file).append_string("hello")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(history(file).load_history_strings()) == ["hello"]
+
+
+def test_a_history_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    file = tmp_path / "history"
+    file.touch(mode=0o644)
+    history(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_where_no_history_can_be_written_it_is_kept_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert isinstance(history(tmp_path / "file" / "history"), InMemoryHistory)
+
+
+def test_a_full_disk_does_not_end_the_conversation(tmp_path: Path) -> None:
+    kept = history(tmp_path / "history")
+    (tmp_path / "history").unlink()
+    (tmp_path / "history").mkdir()  # what cannot be written to
+    kept.append_string("hello")
+    assert kept.get_strings() == ["hello"]

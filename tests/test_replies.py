@@ -1,0 +1,92 @@
+"""Replies on the screen, and what must not get there."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatbot.dialogue import Dialogue, Turn
+from chatbot.replying import Event, ReplyEnd, ReplyStart, TokenEvent
+from chatbot.terminal import replies
+from chatbot.terminal.text import UNSAFE, escaped, printable
+from tests.fakes import ScriptedResponder
+
+HELLO = Dialogue((Turn("user", "hello"),))
+
+
+def said(*texts: str, end: str = "") -> list[Event]:
+    return [
+        ReplyStart(()),
+        *(TokenEvent(text, text, 9, 1.0, ()) for text in texts),
+        ReplyEnd("finished", end),
+    ]
+
+
+def shown(events: list[Event]) -> list[str]:
+    written: list[str] = []
+    replies.show(iter(events), written.append)
+    return written
+
+
+def test_a_reply_is_written_piece_by_piece() -> None:
+    written: list[str] = []
+    reply = replies.show(ScriptedResponder("Hi, how are you?").reply(HELLO), written.append)
+    assert written == ["Hi", ",", " how", " are", " you", "?"]
+    assert (reply.text, reply.reason) == ("Hi, how are you?", "finished")
+
+
+def test_the_last_of_a_reply_may_come_with_its_end() -> None:
+    assert "".join(shown(said("caf", end="\ufffd"))) == "caf\ufffd"
+
+
+def test_spaces_around_a_reply_are_not_written() -> None:
+    assert shown(said("  ", " Hi", " ", "", "there", "  ", end=" ")) == ["Hi", " there"]
+
+
+def test_an_empty_reply_writes_nothing() -> None:
+    assert shown(said("", " ")) == []
+
+
+def test_escape_sequences_never_reach_the_terminal() -> None:
+    written = "".join(shown(said("\x1b[31mred\x1b]0;title\x07", "\x9b2J", "\u202eevil", "a\r\nb")))
+    assert written == "[31mred]0;title2Jevila  b"
+
+
+def test_markup_is_text() -> None:
+    assert shown(said("[bold]", "[/nonsense]")) == ["[bold]", "[/nonsense]"]
+
+
+def test_ctrl_c_stops_a_reply_and_keeps_what_was_said() -> None:
+    written: list[str] = []
+    responder = ScriptedResponder("Hi, how are you?", interrupted_at=3)
+    reply = replies.show(responder.reply(HELLO), written.append)
+    assert "".join(written) == reply.text == "Hi, how"
+    assert reply.reason == "interrupted"
+    assert len(reply.tokens) == 3
+
+
+def test_ctrl_c_before_the_first_word_leaves_an_empty_reply() -> None:
+    reply = replies.show(ScriptedResponder("Hi", interrupted_at=0).reply(HELLO), lambda text: None)
+    assert (reply.text, reply.reason) == ("", "interrupted")
+
+
+@given(st.lists(st.text()))
+def test_what_is_written_piece_by_piece_is_the_whole_made_printable(texts: list[str]) -> None:
+    assert "".join(shown(said(*texts))) == printable("".join(texts)).strip()
+
+
+@given(st.text(st.characters(codec=None)))
+def test_printable_text_can_be_encoded_and_holds_nothing_unsafe(text: str) -> None:
+    assert not UNSAFE.search(printable(text))
+    printable(text).encode()
+
+
+@given(st.text(st.characters(codec=None)))
+def test_escaped_json_is_safe_and_says_the_same(text: str) -> None:
+    line = escaped(json.dumps(text, ensure_ascii=False))
+    assert json.loads(line) == text
+    assert not UNSAFE.search(line)
+
+
+def test_joiners_of_emoji_and_other_scripts_stay() -> None:
+    assert printable("👩\u200d💻 می\u200cخواهم é 東京") == "👩\u200d💻 می\u200cخواهم é 東京"
