@@ -12,7 +12,7 @@ from chatbot.config import from_dict
 from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import ENGINES
-from chatbot.errors import CheckpointError
+from chatbot.errors import CheckpointError, ConfigError
 from chatbot.preparation import ExamplesConfig
 from chatbot.replying import Event, Reply, Responder
 
@@ -36,8 +36,11 @@ class Bot:
         """Load a bot by its folder or name; without one, the bot trained last."""
         checkpoint = Checkpoint.load(find(str(bot) if bot is not None else None))
         config = checkpoint.config
-        sampling = from_dict(SamplingConfig, config.sampling, "sampling")
-        examples = from_dict(ExamplesConfig, config.examples, "examples")
+        try:
+            sampling = from_dict(SamplingConfig, config.sampling, "sampling")
+            examples = from_dict(ExamplesConfig, config.examples, "examples")
+        except ConfigError as error:
+            raise CheckpointError(f"{checkpoint.folder} is damaged: {error.what}", error.hint) from None
         tensors = checkpoint.weights().tensors
         try:
             runner = ENGINES.load(engine).load(config.family, config.model, tensors, device)

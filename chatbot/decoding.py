@@ -53,11 +53,9 @@ def temperature(logits: Floats, so_far: Sequence[int], value: float) -> Floats:
         greedy = np.full_like(logits, -np.inf)
         greedy[logits.argmax()] = 0.0
         return greedy
-    # Shifted first: a tiny T must not overflow float32.
+    # Shifted first: with a tiny T all but the largest overflow to minus infinity, which is right.
     with np.errstate(over="ignore"):
-        divided: Floats = (
-            ((logits.astype(np.float64) - logits.max()) / value).clip(min=-1e30).astype(np.float32)
-        )
+        divided: Floats = ((logits.astype(np.float64) - logits.max()) / value).astype(np.float32)
     return divided
 
 

@@ -113,8 +113,8 @@ class Responder:
 
 
 def _cleaned(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """The turns as the training saw its own: the same text rules."""
+    """The turns as the training saw its own: the same text rules, and none without words."""
     cleaned = tuple(replace(turn, text=clean_text(turn.text)) for turn in turns)
     if not cleaned or not cleaned[-1].text:
         raise ChatbotError("there is nothing to reply to", "say something first")
-    return cleaned
+    return tuple(turn for turn in cleaned if turn.text)

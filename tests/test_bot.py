@@ -1,0 +1,142 @@
+"""The public API, over a scripted engine and over a small real model that was saved and loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+import chatbot
+from chatbot.bot import Bot
+from chatbot.checkpoint import BotConfig, Checkpoint
+from chatbot.config import to_dict
+from chatbot.decoding import SamplingConfig
+from chatbot.dialogue import Dialogue, Turn
+from chatbot.engines.torch import build
+from chatbot.errors import CheckpointError, ConfigError
+from chatbot.models import FAMILIES
+from chatbot.preparation import ExamplesConfig
+from chatbot.replying import Reply, ReplyEnd, ReplyStart, TokenEvent
+from chatbot.tokenizer import Tokenizer
+from tests.fakes import ScriptedResponder, scripted_bot
+
+
+def heard(bot: Bot) -> list[str]:
+    assert isinstance(bot.responder, ScriptedResponder)
+    return bot.responder.heard()
+
+
+def saved(folder: Path, family: str, tokenizer: Tokenizer, trained: bool = True) -> Path:
+    """A bot that has learned nothing, but is complete."""
+    torch.manual_seed(2)
+    config = BotConfig(
+        format=1,
+        family=family,
+        model={"vocabulary": len(tokenizer), "width": 8, "layers": 1},
+        sampling=to_dict(SamplingConfig(max_tokens=7, seed=5)),
+        examples=to_dict(ExamplesConfig(context=2)),
+    )
+    checkpoint = Checkpoint.create(folder, config, tokenizer)
+    if trained:
+        weights = build(family, config.model).state_dict()
+        checkpoint.save_weights({name: tensor.numpy() for name, tensor in weights.items()}, figures={})
+    return folder
+
+
+def test_a_bot_replies_to_a_prompt() -> None:
+    bot = scripted_bot("Hello, you!")
+    reply = bot.reply("Hi there")
+    assert isinstance(reply, Reply)
+    assert (reply.text, reply.reason) == ("Hello, you!", "finished")
+    assert heard(bot) == ["Hi there"]
+    assert (bot.name, bot.family) == ("parrot", "gpt")
+
+
+def test_a_bot_replies_to_the_last_turn_of_a_dialogue() -> None:
+    bot = scripted_bot("Fine.", context=2)
+    bot.reply(Dialogue((Turn("user", "dog"), Turn("bot", "Hello!"), Turn("user", "How are you?"))))
+    assert heard(bot) == ["Hello!|How are you?"]
+    assert bot.context == 2
+
+
+def test_a_stream_is_a_start_tokens_and_an_end() -> None:
+    events = list(scripted_bot("Hello, you!").stream("Hi"))
+    assert [type(event) for event in events] == [ReplyStart, *[TokenEvent] * 5, ReplyEnd]
+    assert Reply.collect(events).text == "Hello, you!"
+
+
+def test_sampling_can_be_changed_for_one_reply() -> None:
+    bot = scripted_bot("Hello, you!")
+    short = bot.reply("Hi", max_tokens=2)
+    assert (short.text, short.reason) == ("Hello,", "length")
+    assert bot.reply("Hi").text == "Hello, you!"
+    assert bot.sampling.max_tokens == 60
+
+
+def test_an_impossible_sampling_is_refused_before_anything_is_computed() -> None:
+    bot = scripted_bot("Hello!")
+    with pytest.raises(ConfigError, match="temperature"):
+        bot.stream("Hi", temperature=-1.0)
+    assert heard(bot) == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_saved_bot_comes_back_with_all_its_settings(
+    tmp_path: Path, tokenizer: Tokenizer, family: str
+) -> None:
+    bot = Bot.load(saved(tmp_path / "owl", family, tokenizer), device="cpu")
+    assert (bot.name, bot.family, bot.context) == ("owl", family, 2)
+    assert bot.sampling == SamplingConfig(max_tokens=7, seed=5)
+    one, two = bot.reply("Hello, owl"), bot.reply("Hello, owl")
+    assert one == two
+    assert 1 <= len(one.tokens) <= 7
+    for token in one.tokens:
+        assert len(token.attention) == len(one.prompt)
+        assert sum(token.attention) == pytest.approx(1, abs=1e-5)
+        assert not token.token < 5 or token.token == tokenizer.end
+    others = {bot.reply("Hello, owl", seed=seed).text for seed in range(5)}
+    assert len(others) > 1
+
+
+def test_a_bot_is_found_by_its_name(tmp_path: Path, home: Path, tokenizer: Tokenizer) -> None:
+    folder = home / "checkpoints" / "a-very-rare-owl"
+    saved(folder, "gpt", tokenizer)
+    assert Bot.load("a-very-rare-owl", device="cpu").checkpoint.folder == folder
+
+
+def test_a_bot_without_weights_is_incomplete(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = saved(tmp_path / "egg", "gpt", tokenizer, trained=False)
+    with pytest.raises(CheckpointError, match=r"egg is incomplete: model\.safetensors is missing"):
+        Bot.load(folder)
+
+
+def test_a_bot_whose_config_asks_for_other_weights_is_damaged(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = saved(tmp_path / "owl", "gpt", tokenizer)
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"width": 8', '"width": 16'))
+    with pytest.raises(CheckpointError, match=r"owl is damaged: .*do not fit"):
+        Bot.load(folder, device="cpu")
+
+
+def test_a_bot_with_an_impossible_setting_says_which(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = saved(tmp_path / "owl", "gpt", tokenizer)
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"max_tokens": 7', '"max_tokens": 0'))
+    with pytest.raises(CheckpointError, match="owl is damaged: max_tokens must be at least 1, not 0"):
+        Bot.load(folder, device="cpu")
+
+
+def test_the_package_offers_the_bot_and_its_version() -> None:
+    assert chatbot.Bot is Bot
+    assert chatbot.__version__
+    assert {"Bot", "__version__"} == set(chatbot.__all__)
+    with pytest.raises(AttributeError, match="module 'chatbot' has no attribute 'Robot'"):
+        chatbot.Robot  # noqa: B018
+
+
+def test_a_reply_cannot_be_changed() -> None:
+    reply = scripted_bot("Hello!").reply("Hi")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        reply.text = "Goodbye!"  # type: ignore[misc]

@@ -1,0 +1,333 @@
+"""Sampling rules, the sampler and the decoding loop, in NumPy alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from chatbot.decoding import (
+    RULES,
+    Choice,
+    Floats,
+    Sampler,
+    SamplingConfig,
+    generate,
+    softmax,
+    temperature,
+    top_k,
+    top_p,
+)
+from chatbot.errors import ConfigError
+from tests.fakes import ScriptedEngine, evenly
+
+V = 11
+NEVER = -math.inf
+FREE = SamplingConfig(top_k=0, temperature=1.0, top_p=1.0, seed=1)
+
+LOGITS = (
+    st.lists(
+        st.floats(-80, 80, width=32) | st.sampled_from([NEVER, 0.0, 1.0, 1.0, 3.0]), min_size=V, max_size=V
+    )
+    .filter(lambda values: max(values) > NEVER)
+    .map(lambda values: np.array(values, np.float32))
+)
+VALUES = st.integers(0, V + 3) | st.floats(0, 1) | st.floats(0, 100)
+
+
+def logits_of(*probabilities: float) -> Floats:
+    with np.errstate(divide="ignore"):
+        return np.log(np.array(probabilities, np.float32))
+
+
+def kept(logits: Floats) -> list[int]:
+    """What can still be drawn."""
+    found: list[int] = np.flatnonzero(softmax(logits) > 0).tolist()
+    return found
+
+
+# Every rule
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(logits=LOGITS, value=VALUES)
+@example(logits=np.array([3.0] + [NEVER] * 10, np.float32), value=1)
+@example(logits=np.zeros(V, np.float32), value=1)
+@example(logits=np.array([80.0, -80.0] * 5 + [0.0], np.float32), value=5e-324)
+def test_a_rule_leaves_a_distribution_over_what_was_allowed(name: str, logits: Floats, value: float) -> None:
+    rule = RULES[name]
+    assume(rule.valid(value))
+    before = logits.copy()
+    after = rule.apply(logits, [5, 6], value)
+    assert (logits == before).all(), "a rule must not change its input"
+    assert after.shape == (V,)
+    assert after.dtype == np.float32
+    probabilities = softmax(after)
+    assert probabilities.sum() == pytest.approx(1)
+    assert not (probabilities[logits == NEVER]).any(), "what was forbidden stays forbidden"
+    assert probabilities[logits.argmax()] > 0, "the most probable token can always be drawn"
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(logits=LOGITS, value=VALUES)
+def test_a_rule_never_turns_the_order_round(name: str, logits: Floats, value: float) -> None:
+    assume(RULES[name].valid(value))
+    after = RULES[name].apply(logits, [], value)
+    larger = logits[:, None] > logits[None, :]
+    assert (after[:, None] >= after[None, :])[larger].all()
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(logits=LOGITS)
+def test_a_rule_does_nothing_at_its_neutral_value(name: str, logits: Floats) -> None:
+    rule = RULES[name]
+    assert rule.valid(rule.neutral)
+    after = rule.apply(logits, [], rule.neutral)
+    np.testing.assert_allclose(softmax(after), softmax(logits), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_does_something_at_another_value(name: str) -> None:
+    logits = logits_of(*np.arange(1, V + 1) / 66)
+    afters = [RULES[name].apply(logits, [], value) for value in (3, 0.5) if RULES[name].valid(value)]
+    assert max(np.abs(softmax(after) - softmax(logits)).max() for after in afters) > 0.01
+
+
+def test_every_rule_is_a_setting_and_they_are_applied_in_the_order_of_the_fields() -> None:
+    assert [f.name for f in dataclasses.fields(SamplingConfig) if f.name in RULES] == list(RULES)
+
+
+# Each rule
+
+
+@given(LOGITS, st.integers(1, V + 2))
+def test_top_k_keeps_the_k_largest_and_ties_with_the_last(logits: Floats, k: int) -> None:
+    threshold = sorted(logits.tolist(), reverse=True)[min(k, V) - 1]
+    after = top_k(logits, [], k)
+    assert kept(after) == [i for i in range(V) if logits[i] >= threshold and softmax(logits)[i] > 0]
+    assert (after[kept(after)] == logits[kept(after)]).all()
+
+
+def test_top_k_by_hand() -> None:
+    logits = np.array([1, 4, 2, 4, 3, 2, 0], np.float32)
+    assert [kept(top_k(logits, [], k)) for k in (1, 2, 3, 4, 7, 50)] == [
+        [1, 3],
+        [1, 3],
+        [1, 3, 4],
+        [1, 2, 3, 4, 5],
+        [*range(7)],
+        [*range(7)],
+    ]
+
+
+@given(LOGITS, st.floats(0.01, 1))
+def test_top_p_keeps_the_smallest_set_that_reaches_p(logits: Floats, p: float) -> None:
+    probabilities = softmax(logits)
+    after = top_p(logits, [], p)
+    found = np.flatnonzero(after > NEVER) if p < 1 else np.flatnonzero(probabilities)
+    rounding = 1e-9
+    assert probabilities[found].sum() >= p - rounding
+    assert probabilities[found].sum() - probabilities[found].min() < p + rounding
+    dropped = np.setdiff1d(np.arange(V), found)
+    assert probabilities[found].min() >= probabilities[dropped].max(initial=0)
+    assert (after[found] == logits[found]).all()
+
+
+def test_top_p_by_hand() -> None:
+    logits = logits_of(0.1, 0.5, 0.15, 0.25)
+    assert [kept(top_p(logits, [], p)) for p in (1e-9, 0.4, 0.6, 0.7, 0.8, 0.95, 1)] == [
+        [1],
+        [1],
+        [1, 3],
+        [1, 3],
+        [1, 2, 3],
+        [0, 1, 2, 3],
+        [0, 1, 2, 3],
+    ]
+
+
+def test_of_equals_top_p_keeps_the_first() -> None:
+    assert kept(top_p(np.zeros(8, np.float32), [], 0.3)) == [0, 1, 2]
+
+
+@given(LOGITS, st.floats(0.05, 50))
+def test_temperature_divides_the_logits(logits: Floats, value: float) -> None:
+    expected = softmax(logits.astype(np.float64) / value)  # type: ignore[arg-type]
+    np.testing.assert_allclose(softmax(temperature(logits, [], value)), expected, atol=1e-5)
+
+
+@given(LOGITS)
+def test_temperature_zero_keeps_the_first_of_the_largest_alone(logits: Floats) -> None:
+    assert kept(temperature(logits, [], 0)) == [int(logits.argmax())]
+
+
+@pytest.mark.parametrize("value", [1e-5, 1e-30, 1e-300, 5e-324])
+def test_a_tiny_temperature_is_like_zero_and_overflows_nowhere(value: float) -> None:
+    logits = np.array([-1e30, 5, 7, 7, NEVER, 1e-30], np.float32)
+    np.testing.assert_array_equal(softmax(temperature(logits, [], value)), [0, 0, 0.5, 0.5, 0, 0])
+
+
+def test_probabilities_of_huge_logits_are_finite() -> None:
+    np.testing.assert_array_equal(softmax(np.array([3e38, -3e38, 3e38, NEVER], np.float32)), [0.5, 0, 0.5, 0])
+
+
+# The sampler
+
+
+def draw(sampler: Sampler, logits: Floats, count: int) -> list[int]:
+    return [sampler(logits, []).token for _ in range(count)]
+
+
+@pytest.mark.parametrize("config", [FREE, dataclasses.replace(FREE, top_k=6, temperature=0.6, top_p=0.95)])
+def test_tokens_are_drawn_as_often_as_they_are_probable(config: SamplingConfig) -> None:
+    probabilities = np.array([0.02, 0.2, 0.01, 0.15, 0.3, 0.05, 0.04, 0.1, 0.03, 0.06, 0.04])
+    logits = logits_of(*probabilities)
+    if config.top_k:  # by hand: the 6 most probable, sharpened, and of those what reaches 0.95
+        probabilities = np.where(probabilities >= 0.05, probabilities, 0) ** (1 / 0.6)
+        probabilities /= probabilities.sum()
+        probabilities[5] = 0
+        assert 0.95 <= probabilities.sum() < 0.95 + probabilities[probabilities > 0].min()
+        probabilities /= probabilities.sum()
+    drawn = np.bincount(draw(Sampler(config), logits, 20_000), minlength=V)
+    expected = 20_000 * probabilities
+    assert not drawn[expected == 0].any()
+    possible = expected > 0
+    distance = ((drawn - expected)[possible] ** 2 / expected[possible]).sum()
+    assert distance < 35.6  # the 0.9999 quantile of chi-square with 10 degrees of freedom
+
+
+def test_the_same_seed_draws_the_same_tokens() -> None:
+    logits = np.zeros(V, np.float32)
+
+    def drawn(seed: int | None) -> list[int]:
+        return draw(Sampler(dataclasses.replace(FREE, seed=seed)), logits, 30)
+
+    assert drawn(7) == drawn(7)
+    assert drawn(7) != drawn(8)
+    assert drawn(None) != drawn(None)
+
+
+@given(
+    LOGITS,
+    st.sets(st.integers(0, V - 1), max_size=V - 1),
+    st.sampled_from([0.0, 0.7, 50.0]),
+    st.integers(0, 9),
+)
+def test_what_is_forbidden_is_never_drawn(
+    logits: Floats, forbidden: set[int], heat: float, seed: int
+) -> None:
+    finite = np.where(logits == NEVER, np.float32(-90), logits).astype(np.float32)
+    before = finite.copy()
+    sampler = Sampler(SamplingConfig(temperature=heat, seed=seed), sorted(forbidden))
+    assert not {sampler(finite, []).token for _ in range(5)} & forbidden
+    assert (finite == before).all()
+
+
+@pytest.mark.parametrize("number", [0.0, 1 - 2**-53])
+def test_no_random_number_draws_what_is_forbidden(number: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dice:
+        def random(self) -> float:
+            return number
+
+    sampler = Sampler(FREE, forbidden=[0, 1, V - 1])
+    monkeypatch.setattr(sampler, "_random", Dice())
+    assert sampler(np.zeros(V, np.float32), []).token == (2 if number == 0 else V - 2)
+
+
+@given(LOGITS)
+def test_temperature_zero_draws_the_most_probable_token(logits: Floats) -> None:
+    sampler = Sampler(SamplingConfig(temperature=0))
+    assert set(draw(sampler, logits, 3)) == {int(logits.argmax())}
+
+
+@pytest.mark.parametrize("heat", [0.0, 0.3, 1.0])
+def test_the_probability_of_a_choice_is_the_models_own(heat: float) -> None:
+    probabilities = (0.1, 0.6, 0.3)
+    sampler = Sampler(SamplingConfig(temperature=heat, top_k=2, top_p=0.8, seed=3))
+    for choice in (sampler(logits_of(*probabilities), []) for _ in range(20)):
+        assert choice.probability == pytest.approx(probabilities[choice.token], abs=1e-6)
+
+
+def test_what_no_reply_may_contain_takes_no_share() -> None:
+    sampler = Sampler(SamplingConfig(temperature=0), forbidden=[0])
+    choice = sampler(logits_of(0.5, 0.2, 0.3), [])
+    assert choice.token == 2
+    assert choice.probability == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"top_k": -1}, "top_k must be 0 or more, not -1"),
+        ({"temperature": -0.1}, "temperature must be from 0 to 100, not -0.1"),
+        ({"temperature": 100.5}, "temperature must be from 0 to 100, not 100.5"),
+        ({"temperature": math.nan}, "temperature must be from 0 to 100, not nan"),
+        ({"temperature": math.inf}, "temperature must be from 0 to 100, not inf"),
+        ({"top_p": 0.0}, "top_p must be over 0 and at most 1, not 0.0"),
+        ({"top_p": 1.01}, "top_p must be over 0 and at most 1, not 1.01"),
+        ({"top_p": math.nan}, "top_p must be over 0 and at most 1, not nan"),
+        ({"max_tokens": 0}, "max_tokens must be at least 1, not 0"),
+        ({"seed": -3}, "seed must not be negative, not -3"),
+    ],
+)
+def test_an_impossible_setting_is_refused_by_name(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        SamplingConfig(**values)
+    assert error.value.what == message
+
+
+# The loop
+
+
+class CountingEngine(ScriptedEngine):
+    """Remembers the steps that were asked for."""
+
+    def step(self, tokens: Sequence[int], state: Any) -> Any:
+        self.steps = [*getattr(self, "steps", []), list(tokens)]
+        return super().step(tokens, state)
+
+
+GREEDY = SamplingConfig(temperature=0)
+
+
+def test_the_loop_reads_the_prompt_once_and_feeds_back_each_token() -> None:
+    engine = CountingEngine([[9, 8, 7, 6, 5]])
+    found = list(generate(engine, [3, 10, 2], Sampler(GREEDY), limit=4))
+    assert [chosen.choice.token for chosen in found] == [9, 8, 7, 6]
+    assert engine.prompts == [[3, 10, 2]]
+    assert engine.steps == [[9], [8], [7]], "after the last token no step is needed"
+
+
+def test_the_loop_passes_on_where_the_model_looked() -> None:
+    looks = [[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]]
+    engine = ScriptedEngine([[9, 8, 7]], looks=lambda position, _: looks[position])
+    found = [chosen.attention.tolist() for chosen in generate(engine, [3, 10, 2], Sampler(GREEDY), limit=2)]
+    assert found == [pytest.approx(row) for row in looks]
+    assert evenly(0, 4) == [0.25] * 4
+
+
+def test_who_stops_pays_for_no_further_step() -> None:
+    engine = CountingEngine([[9, 8, 7]])
+    loop = generate(engine, [3, 10, 2], Sampler(GREEDY), limit=3)
+    next(loop)
+    next(loop)
+    loop.close()  # type: ignore[attr-defined]
+    assert engine.steps == [[9]]
+
+
+def test_the_sampler_sees_the_reply_so_far() -> None:
+    seen = []
+
+    class Noting(Sampler):
+        def __call__(self, logits: Floats, so_far: Sequence[int]) -> Choice:
+            seen.append(list(so_far))
+            return super().__call__(logits, so_far)
+
+    list(generate(ScriptedEngine([[9, 8, 7]]), [3, 2], Noting(GREEDY), limit=3))
+    assert seen == [[], [9], [9, 8]]
