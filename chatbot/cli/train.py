@@ -1,0 +1,346 @@
+"""Train bots from a corpus of conversations."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chatbot.config import from_dict, override, to_dict
+from chatbot.corpus.splits import SPLITS
+from chatbot.errors import CheckpointError, ConfigError, suggestion
+from chatbot.models import FAMILIES
+from chatbot.sizes import DEFAULT_SIZE, SIZES, size_named
+
+if TYPE_CHECKING:
+    from chatbot.checkpoint import BotConfig, Checkpoint
+    from chatbot.corpus import Corpus
+    from chatbot.preparation import Prepared
+    from chatbot.training import Trainer
+
+FOLDER = Path("checkpoints")
+UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
+
+Settings = dict[str, dict[str, str]]
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
+    """20m, 90s, 1.5h -> minutes; a bare number is minutes."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())
+        if not found or not float(found[1]):
+            self.fail(f"'{value}' is not a time; write 90s, 20m or 1h", param, ctx)
+        return float(found[1]) * UNITS[found[2] or "m"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command line asked for."""
+
+    corpus: Path
+    families: Sequence[str]
+    size: str
+    name: str | None
+    split: str
+    resume: bool
+    device: str
+    settings: Settings
+
+
+@click.command(
+    epilog="Settings for --set: OWNER.NAME=VALUE, where OWNER is training, tokenizer, examples, "
+    "cleaning, sampling or a model family; a wrong one lists what there is."
+)
+@click.argument("corpus", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    "families",
+    multiple=True,
+    type=click.Choice(list(FAMILIES)),
+    help="What to train; may be given more than once.  [default: all]",
+)
+@click.option(
+    "--size",
+    type=click.Choice(list(SIZES)),
+    default=DEFAULT_SIZE,
+    show_default=True,
+    help="How large the models are.",
+)
+@click.option(
+    "--time", "minutes", type=Duration(), help="How long to train each model: 90s, 20m, 1h.  [default: 30m]"
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Train so many steps instead.")
+@click.option("--name", help="Name of the bots; the family is added.  [default: the corpus's]")
+@click.option(
+    "--split",
+    type=click.Choice(list(SPLITS)),
+    default="source",
+    show_default=True,
+    help="How validation and test are kept apart.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="The same seed, corpus and --steps give the same bot."
+)
+@click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
+)
+@click.option("--set", "changes", multiple=True, metavar="OWNER.NAME=VALUE", help="Change any setting.")
+def train(
+    corpus: Path,
+    families: tuple[str, ...],
+    size: str,
+    minutes: float | None,
+    steps: int | None,
+    name: str | None,
+    split: str,
+    seed: int | None,
+    resume: bool,
+    device: str,
+    changes: tuple[str, ...],
+) -> None:
+    """Train bots from a CORPUS of conversations.
+
+    CORPUS is a folder or file: the Cornell movie dialogs, ConvoKit's utterances.jsonl, or a .jsonl with
+    {"turns": [{"speaker", "text"}]} or {"messages": [{"role", "content"}]} on each line. The bots are
+    written to checkpoints/NAME-MODEL; `chatbot chat` finds them there.
+    """
+    settings = _settings(changes)
+    short = {"minutes": minutes if minutes or not steps else 0.0, "steps": steps, "seed": seed}
+    settings["training"] = {k: str(v) for k, v in short.items() if v is not None} | settings["training"]
+    _run(
+        Request(
+            corpus=corpus,
+            families=families or tuple(FAMILIES),
+            size=size,
+            name=name,
+            split=split,
+            resume=resume,
+            device=device,
+            settings=settings,
+        )
+    )
+
+
+def _settings(changes: Sequence[str]) -> Settings:
+    """ "gpt.width=128" -> {"gpt": {"width": "128"}}"""
+    owners = ("training", "tokenizer", "examples", "cleaning", "sampling", *FAMILIES)
+    settings: Settings = {owner: {} for owner in owners}
+    for change in changes:
+        found = re.fullmatch(r"([\w-]+)\.(\w+)=(.*)", change, re.DOTALL)
+        if not found:
+            raise ConfigError(
+                f"--set '{change}' is not OWNER.NAME=VALUE", "for example: --set training.clip=0.5"
+            )
+        if found[1] not in settings:
+            raise ConfigError(f"--set knows no '{found[1]}'", suggestion(found[1], owners))
+        settings[found[1]][found[2]] = found[3]
+    return settings
+
+
+def _run(request: Request) -> None:
+    from chatbot.corpus import open_corpus
+    from chatbot.engines.torch import choose_device
+    from chatbot.terminal.progress import say
+
+    _check_settings(request)
+    choose_device(request.device)
+    _download(request.corpus)
+    corpus = open_corpus(request.corpus)
+    folders = {family: _folder(request.name or corpus.name, family) for family in request.families}
+    opened = _opened(folders, request)
+    prepared = _prepared(request, corpus, opened)
+    for line in prepared.report.lines():
+        say(line)
+    for family, folder in folders.items():
+        trainer = _trainer(request, family, folder, opened.get(family), prepared)
+        if trainer is None:
+            say(f"{folder} is trained already")
+        else:
+            _train(trainer, folder)
+
+
+def _check_settings(request: Request) -> None:
+    """Find a misspelt setting before the corpus is read, not after."""
+    for owner, changes in request.settings.items():
+        if owner in FAMILIES and "vocabulary" in changes:
+            raise ConfigError(
+                f"{owner} has as many pieces as the tokenizer", "use --set tokenizer.vocabulary=..."
+            )
+        if changes:
+            override(_defaults(owner, request.size), changes, owner)
+
+
+def _defaults(owner: str, size: str) -> Any:  # Any: each owner has its own dataclass
+    from chatbot.corpus.cleaning import CleaningConfig
+    from chatbot.decoding import SamplingConfig
+    from chatbot.preparation import ExamplesConfig
+    from chatbot.tokenizer import TokenizerConfig
+    from chatbot.training import TrainingConfig
+
+    vocabulary = size_named(size).vocabulary
+    if owner in FAMILIES:
+        return FAMILIES.load(owner).Config.sized(size_named(size), vocabulary)
+    plain = {
+        "training": TrainingConfig(),
+        "tokenizer": TokenizerConfig(vocabulary=vocabulary),
+        "examples": ExamplesConfig(),
+        "cleaning": CleaningConfig(),
+        "sampling": SamplingConfig(),
+    }
+    return plain[owner]
+
+
+def _wanted(request: Request, owner: str) -> Any:  # Any: as above
+    return override(_defaults(owner, request.size), request.settings[owner], owner)
+
+
+def _download(corpus: Path) -> None:
+    from chatbot.corpus import download
+    from chatbot.terminal.progress import say, track
+
+    source = download.wanted(corpus)
+    if source is not None:
+        say(f"{corpus} holds no data: downloading {source.url}")
+        with track("downloading", in_bytes=True) as progress:
+            download.fetch(source, corpus, progress)
+
+
+def _folder(name: str, family: str) -> Path:
+    if not re.fullmatch(r"[\w][\w.-]*", name):
+        raise ConfigError(f"'{name}' cannot be a bot's name", "use letters, digits, '.', '-' and '_'")
+    return FOLDER / f"{name}-{family}"
+
+
+def _opened(folders: dict[str, Path], request: Request) -> dict[str, Checkpoint]:
+    """The bots to go on with. One that exists is never overwritten."""
+    from chatbot.checkpoint import Checkpoint
+
+    there = {family: folder for family, folder in folders.items() if folder.exists()}
+    if there and not request.resume:
+        names, verb = " and ".join(map(str, there.values())), "exists" if len(there) == 1 else "exist"
+        raise CheckpointError(f"{names} {verb} already", "go on with --resume, or give another --name")
+    opened = {family: Checkpoint.load(folder) for family, folder in there.items()}
+    for checkpoint in opened.values():
+        _check_kept(checkpoint, request)
+    return opened
+
+
+def _check_kept(checkpoint: Checkpoint, request: Request) -> None:
+    """A bot that exists keeps what it is; only its training may be set anew."""
+    config = checkpoint.config
+    kept = {config.family: config.model, "tokenizer": config.tokenizer, "examples": config.examples}
+    kept |= {"sampling": config.sampling, "cleaning": config.corpus.get("cleaning", {})}
+    for owner, saved in kept.items():
+        before = from_dict(type(_defaults(owner, request.size)), saved, owner)
+        if override(before, request.settings[owner], owner) != before:
+            raise ConfigError(
+                f"{checkpoint.folder} was begun with other settings of {owner}",
+                "resume without that --set, or give another --name",
+            )
+
+
+def _prepared(request: Request, corpus: Corpus, opened: dict[str, Checkpoint]) -> Prepared:
+    """The corpus; where there is a bot to go on with, as it was for that."""
+    from chatbot.corpus.cleaning import CleaningConfig
+    from chatbot.preparation import prepare
+    from chatbot.terminal.progress import stages
+
+    cleaning, split, tokenizer = _wanted(request, "cleaning"), request.split, _wanted(request, "tokenizer")
+    for checkpoint in opened.values():
+        facts, tokenizer = checkpoint.config.corpus, checkpoint.tokenizer
+        cleaning = from_dict(CleaningConfig, facts.get("cleaning", {}), "cleaning")
+        split = facts.get("split", split)
+    with stages() as begin:
+        prepared = prepare(corpus, cleaning, split, tokenizer, begin)
+    for checkpoint in opened.values():
+        if checkpoint.config.corpus.get("fingerprint") != prepared.facts["fingerprint"]:
+            raise CheckpointError(
+                f"{request.corpus} is not what {checkpoint.folder} was trained on",
+                "give the corpus that it began with, or another --name",
+            )
+    return prepared
+
+
+def _trainer(
+    request: Request, family: str, folder: Path, opened: Checkpoint | None, prepared: Prepared
+) -> Trainer | None:
+    """A trainer, new or resumed; None if there is nothing left to do."""
+    import torch
+
+    from chatbot.checkpoint import Checkpoint
+    from chatbot.decoding import SamplingConfig
+    from chatbot.engines.torch import build, choose_device
+    from chatbot.preparation import ExamplesConfig
+    from chatbot.training import Trainer, TrainingConfig
+
+    config = opened.config if opened else _bot_config(request, family, prepared)
+    before = from_dict(TrainingConfig, config.training, "training")
+    training = override(before, request.settings["training"], "training")
+    torch.manual_seed(training.seed)
+    trainer = Trainer(
+        build(family, config.model).to(choose_device(request.device)),
+        opened or Checkpoint(folder, config, prepared.tokenizer),
+        prepared.train,
+        prepared.validation,
+        training,
+        from_dict(ExamplesConfig, config.examples, "examples"),
+        from_dict(SamplingConfig, config.sampling, "sampling"),
+    )
+    if opened is None:  # only now: a corpus too small to learn from leaves no folder behind
+        Checkpoint.create(folder, config, prepared.tokenizer)
+    return None if trainer.done and training == before else trainer
+
+
+def _bot_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
+    from chatbot.checkpoint import FORMAT, BotConfig
+
+    sized = FAMILIES.load(family).Config.sized(size_named(request.size), len(prepared.tokenizer))
+    return BotConfig(
+        format=FORMAT,
+        family=family,
+        model=to_dict(override(sized, request.settings[family], family)),
+        tokenizer=to_dict(_wanted(request, "tokenizer")),
+        training=to_dict(_wanted(request, "training")),
+        sampling=to_dict(_wanted(request, "sampling")),
+        examples=to_dict(_wanted(request, "examples")),
+        corpus=prepared.facts,
+    )
+
+
+def _train(trainer: Trainer, folder: Path) -> None:
+    """Train to the end; Ctrl-C is a KeyboardInterrupt, but only when everything is saved."""
+    from chatbot.terminal.progress import say, show
+
+    with _interrupting(trainer):
+        stopped = show(trainer.run())
+    if stopped.reason == "interrupted":
+        say(f"saved in {folder}; to go on, give the same command with --resume")
+        raise KeyboardInterrupt
+    say(f"talk to it: chatbot chat {folder.name}")
+
+
+@contextmanager
+def _interrupting(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C (or a polite kill) lets the step in hand finish and save; a second one stops at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        trainer.interrupt()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,466 @@
+"""A bot's folder: what is written can be read, and whatever is wrong with it is said in a line."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chatbot import checkpoint as module
+from chatbot.bot import Bot
+from chatbot.checkpoint import BotConfig, Checkpoint, available, checksum, find
+from chatbot.engines.torch import build
+from chatbot.errors import CheckpointError
+from chatbot.tokenizer import Tokenizer
+
+FIGURES = {"nats_per_word": 4.5, "bits_per_byte": 1.25}
+Edit = Callable[[dict[str, Any]], object]  # Any: JSON values
+
+
+def config_for(tokenizer: Tokenizer) -> BotConfig:
+    model = {"vocabulary": len(tokenizer), "width": 8, "layers": 1}
+    return BotConfig(format=1, family="gpt", model=model, corpus={"name": "owls"})
+
+
+def tensors_of(config: BotConfig) -> dict[str, np.ndarray[Any, Any]]:  # Any: any shape and type
+    return {name: value.numpy() for name, value in build(config.family, config.model).state_dict().items()}
+
+
+def trained(folder: Path, tokenizer: Tokenizer) -> Checkpoint:
+    """A whole bot that could be talked to."""
+    checkpoint = Checkpoint.create(folder, config_for(tokenizer), tokenizer)
+    checkpoint.save_weights(tensors_of(checkpoint.config), step=7, figures=FIGURES)
+    checkpoint.save_training_state({"a": np.arange(3.0), "b": np.ones((2, 3))}, position={"step": 7})
+    checkpoint.log(step=7, nats_per_word=4.5)
+    return checkpoint
+
+
+@pytest.fixture
+def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: Tokenizer) -> Checkpoint:
+    """The bot `owls-gpt` in ./checkpoints, its tensors always the same."""
+    monkeypatch.chdir(tmp_path)
+    return trained(Path("checkpoints/owls-gpt"), tokenizer)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    assert one.keys() == other.keys()
+    return all(
+        a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b)
+        for a, b in ((np.asarray(one[name]), np.asarray(other[name])) for name in one)
+    )
+
+
+def change_config(bot: Checkpoint, edit: Edit) -> None:
+    file = bot.folder / module.CONFIG
+    values = json.loads(file.read_text())
+    edit(values)
+    file.write_text(json.dumps(values))
+
+
+# what is written can be read
+
+
+def test_a_bot_that_was_saved_is_loaded_the_same(bot: Checkpoint) -> None:
+    tensors = {name: np.asarray(value) for name, value in bot.weights().tensors.items()}
+    loaded = Checkpoint.load(bot.folder)
+    assert loaded.config == bot.config
+    assert loaded.name == "owls-gpt"
+    assert loaded.tokenizer.serialized == bot.tokenizer.serialized
+    weights = loaded.weights()
+    assert same(weights.tensors, tensors)
+    assert weights.header["step"] == 7
+    assert weights.header["figures"] == FIGURES
+    assert weights.header["trained"].endswith("+00:00")
+
+
+def test_training_state_keeps_shapes_and_types_also_of_single_numbers(bot: Checkpoint) -> None:
+    values: dict[str, Any] = {  # Any: any shape and type
+        "number": np.array(3, np.float32),
+        "bytes": np.arange(5, dtype=np.uint8),
+        "turned": np.arange(6.0).reshape(2, 3).T,
+        "nothing": np.zeros((0, 4), np.float32),
+    }
+    bot.save_training_state(values, position={"step": 9})
+    state = bot.training_state()
+    assert state is not None
+    assert same(state[0], values)
+    assert state[1] == {"position": {"step": 9}}
+
+
+def test_a_bot_that_never_trained_has_no_training_state(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    fresh = Checkpoint.create(tmp_path / "new", config_for(tokenizer), tokenizer)
+    assert fresh.training_state() is None
+    fresh.forget_after(3)
+    assert names(fresh.folder) == {"config.json", "tokenizer.model"}
+
+
+def test_a_folder_that_exists_is_never_overwritten(bot: Checkpoint) -> None:
+    before = (bot.folder / module.CONFIG).read_bytes()
+    with pytest.raises(CheckpointError, match="owls-gpt exists already") as error:
+        Checkpoint.create(bot.folder, bot.config, bot.tokenizer)
+    assert "--resume" in error.value.hint
+    assert (bot.folder / module.CONFIG).read_bytes() == before
+
+
+def test_nothing_but_the_five_files_is_left_in_a_folder(bot: Checkpoint) -> None:
+    five = {"config.json", "tokenizer.model", "model.safetensors", "training.safetensors", "metrics.jsonl"}
+    assert names(bot.folder) == five
+    assert names(bot.folder.parent) == {"owls-gpt"}
+
+
+def test_the_same_state_gives_the_same_bytes_whatever_its_order(bot: Checkpoint) -> None:
+    file, pairs = bot.folder / module.TRAINING, [("a", np.ones(3)), ("b", np.zeros((2, 2)))]
+    bot.save_training_state(dict(pairs), step=1)
+    first = file.read_bytes()
+    bot.save_training_state(dict(reversed(pairs)), step=1)
+    assert file.read_bytes() == first
+
+
+def test_a_checksum_sees_names_shapes_types_and_values() -> None:
+    different: list[dict[str, Any]] = [  # Any: any shape and type
+        {"a": np.zeros((2, 3), np.float32)},
+        {"b": np.zeros((2, 3), np.float32)},
+        {"a": np.zeros((3, 2), np.float32)},
+        {"a": np.zeros((2, 3), np.int32)},
+        {"a": np.eye(2, 3, dtype=np.float32)},
+    ]
+    assert len({checksum(tensors) for tensors in different}) == len(different)
+    assert checksum({"a": np.eye(3)[::2]}) == checksum({"a": np.eye(3)[::2].copy()})
+
+
+def test_metrics_after_a_step_are_forgotten_and_the_rest_stays(bot: Checkpoint) -> None:
+    for step in (10, 20, 30):
+        bot.log(step=step, nats_per_word=4.0)
+    bot.forget_after(20)
+    lines = (bot.folder / module.METRICS).read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [7, 10, 20]
+
+
+def test_a_broken_line_of_metrics_does_not_stop_a_training(bot: Checkpoint) -> None:
+    with (bot.folder / module.METRICS).open("a") as file:
+        file.write('{"step": 1')  # the power went
+    bot.forget_after(7)
+    assert len((bot.folder / module.METRICS).read_text().splitlines()) == 2
+
+
+# whatever is wrong with it is said
+
+
+def refused(folder: Path, what: str) -> CheckpointError:
+    with pytest.raises(CheckpointError, match=what) as error:
+        Bot.load(folder)
+    assert "\n" not in error.value.what
+    return error.value
+
+
+def test_a_folder_without_a_config_is_no_bot(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"is not a bot: config.json is missing"):
+        Checkpoint.load(tmp_path)
+
+
+def test_a_bot_without_a_tokenizer_is_incomplete(bot: Checkpoint) -> None:
+    (bot.folder / module.TOKENIZER).unlink()
+    refused(bot.folder, "is incomplete: tokenizer.model is missing")
+
+
+def test_a_bot_without_weights_is_incomplete_and_can_be_trained_on(bot: Checkpoint) -> None:
+    (bot.folder / module.MODEL).unlink()
+    error = refused(bot.folder, "is incomplete: model.safetensors is missing")
+    assert error.hint == "train on with: chatbot train --resume --name owls-gpt CORPUS"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '{"format": 1,}', "\0", "[" * 100_000, '{"format": 1} {}', b"\xff\xfe{}".decode("latin-1")],
+    ids=["empty", "open", "comma", "nul", "deep", "two", "latin"],
+)
+def test_a_config_that_is_not_json_is_damaged(bot: Checkpoint, text: str) -> None:
+    (bot.folder / module.CONFIG).write_text(text, encoding="latin-1")
+    refused(bot.folder, "config.json is damaged: ")
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", "3", '{"family": "gpt"}', '{"format": "1"}', '{"format": null}']
+)
+def test_a_config_without_a_format_is_damaged(bot: Checkpoint, text: str) -> None:
+    (bot.folder / module.CONFIG).write_text(text)
+    refused(bot.folder, "config.json is damaged: it names no format")
+
+
+def test_a_newer_format_asks_for_a_newer_chatbot(bot: Checkpoint) -> None:
+    change_config(bot, lambda values: values.update(format=2, memory="long"))
+    error = refused(bot.folder, "was written by a newer chatbot .format 2; this one reads 1.")
+    assert error.hint == "install a newer chatbot"
+
+
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        (lambda v: v.update(famly="gpt"), "config.json is damaged: config.json has no setting 'famly'"),
+        (lambda v: v.pop("family"), "config.json is damaged: .*incomplete.*family"),
+        (lambda v: v.update(family=3), "config.json is damaged: config.json.family must be text"),
+        (lambda v: v.update(model=[1]), "config.json is damaged: config.json.model must be"),
+        (lambda v: v.update(model=None), "config.json is damaged: config.json.model must be"),
+    ],
+)
+def test_a_config_with_wrong_fields_is_damaged(bot: Checkpoint, edit: Edit, what: str) -> None:
+    change_config(bot, edit)
+    refused(bot.folder, what)
+
+
+def test_a_misspelt_field_gets_a_suggestion(bot: Checkpoint) -> None:
+    change_config(bot, lambda values: values.update(samplin={}))
+    assert refused(bot.folder, "no setting 'samplin'").hint == "did you mean 'sampling'?"
+
+
+@pytest.mark.parametrize("vocabulary", [5, 10**15, None, "400"])
+def test_a_model_with_other_pieces_than_the_tokenizer_is_damaged(bot: Checkpoint, vocabulary: object) -> None:
+    change_config(bot, lambda values: values["model"].update(vocabulary=vocabulary))
+    refused(bot.folder, f"its model has {vocabulary} pieces, its tokenizer {len(bot.tokenizer)}")
+
+
+def test_weights_of_another_bot_do_not_fit(bot: Checkpoint) -> None:
+    change_config(bot, lambda values: values["model"].update(width=16))
+    refused(bot.folder, "owls-gpt is damaged: its weights do not fit its config: size mismatch")
+
+
+@pytest.mark.parametrize("family", ["bard", "../gpt", "os:system", "chatbot.models.gpt:GPT"])
+def test_an_unknown_family_is_a_damaged_bot(bot: Checkpoint, family: str) -> None:
+    change_config(bot, lambda values: values.update(family=family))
+    refused(bot.folder, "owls-gpt is damaged: its config is wrong: there is no model family")
+
+
+def test_a_tokenizer_that_is_none_is_said(bot: Checkpoint) -> None:
+    (bot.folder / module.TOKENIZER).write_bytes(b"not a tokenizer")
+    refused(bot.folder, "tokenizer.model cannot be read: ")
+
+
+# damaged tensors
+
+SAFETENSORS = [module.MODEL, module.TRAINING]
+
+
+def read(bot: Checkpoint, name: str) -> None:
+    if name == module.MODEL:
+        bot.weights()
+    else:
+        bot.training_state()
+
+
+@pytest.mark.parametrize("name", SAFETENSORS)
+@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.999])
+def test_a_truncated_file_is_refused(bot: Checkpoint, name: str, share: float) -> None:
+    file = bot.folder / name
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(CheckpointError, match=f"{name} is damaged") as error:
+        read(bot, name)
+    assert error.value.hint
+
+
+@pytest.mark.parametrize("name", SAFETENSORS)
+@given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_a_flipped_bit_is_refused_or_harmless(bot: Checkpoint, name: str, where: float, bit: int) -> None:
+    file = bot.folder / name
+    data = file.read_bytes()
+    values = safetensors.numpy.load(data)
+    flipped = bytearray(data)
+    flipped[int(len(data) * where)] ^= 1 << bit
+    file.write_bytes(flipped)
+    try:
+        tensors, _ = module._read_tensors(file, "")
+    except CheckpointError:
+        return
+    finally:
+        file.write_bytes(data)
+    assert same(tensors, values), "only our notes in the header may have changed"
+
+
+@pytest.mark.parametrize("name", SAFETENSORS)
+def test_a_flipped_bit_in_a_weight_is_refused(bot: Checkpoint, name: str) -> None:
+    file = bot.folder / name
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(CheckpointError, match=f"{name} is damaged: its checksum is not that of its values"):
+        read(bot, name)
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"chatbot": "[]"}, {"chatbot": "{"}])
+@pytest.mark.parametrize("name", SAFETENSORS)
+def test_tensors_of_another_program_are_refused(
+    bot: Checkpoint, name: str, metadata: dict[str, str] | None
+) -> None:
+    safetensors.numpy.save_file({"a": np.ones(3)}, bot.folder / name, metadata)
+    with pytest.raises(CheckpointError, match=f"{name} is damaged: its header was not written by chatbot"):
+        read(bot, name)
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:  # Any: pickle's own protocol
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("name", [*SAFETENSORS, module.TOKENIZER, module.CONFIG])
+def test_a_pickle_is_refused_and_never_run(bot: Checkpoint, tmp_path: Path, name: str) -> None:
+    mark = tmp_path / "exploded"
+    bomb = pickle.dumps(Bomb(mark))
+    (bot.folder / name).write_bytes(bomb)
+    with pytest.raises(CheckpointError):
+        read(Checkpoint.load(bot.folder), name)
+    assert not mark.exists()
+    pickle.loads(bomb)
+    assert mark.exists(), "the bomb works"
+
+
+# a failed write
+
+
+def full_disk(*_: object, **__: object) -> NoReturn:
+    raise OSError(28, "No space left on device")
+
+
+def half_written(tensors: object, file: Path, metadata: object) -> NoReturn:
+    file.write_bytes(b"half")
+    full_disk()
+
+
+@pytest.mark.parametrize("save", [full_disk, half_written])
+def test_a_failed_write_leaves_the_file_before_it(
+    bot: Checkpoint, monkeypatch: pytest.MonkeyPatch, save: Callable[..., NoReturn]
+) -> None:
+    before = {name: (bot.folder / name).read_bytes() for name in names(bot.folder)}
+    monkeypatch.setattr(module, "save_file", save)
+    for write in (bot.save_weights, bot.save_training_state):
+        with pytest.raises(CheckpointError, match=r"cannot be written: .*No space left") as error:
+            write({"a": np.ones(3)})
+        assert error.value.hint == "the file before it is still there"
+    assert {name: (bot.folder / name).read_bytes() for name in names(bot.folder)} == before
+
+
+def test_a_failed_rename_leaves_the_file_before_it(bot: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = bot.weights()
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        bot.save_weights({"a": np.ones(3)})
+    assert same(bot.weights().tensors, before.tensors)
+
+
+def test_a_log_that_cannot_be_written_is_said(bot: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "open", full_disk)
+    with pytest.raises(CheckpointError, match=r"metrics.jsonl cannot be written: No space left"):
+        bot.log(step=8)
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        Checkpoint.create(tmp_path / "file" / "bot", config_for(tokenizer), tokenizer)
+
+
+def test_a_bot_begun_before_a_crash_does_not_stand_in_the_way(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    partial = tmp_path / ".owls.partial"
+    partial.mkdir()
+    (partial / module.CONFIG).write_text("{")
+    folder = tmp_path / "owls"
+    Checkpoint.create(folder, config_for(tokenizer), tokenizer)
+    assert Checkpoint.load(folder).name == "owls"
+    assert names(tmp_path) == {"owls"}
+
+
+# finding
+
+
+def test_there_may_be_no_bot_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert available() == []
+    with pytest.raises(
+        CheckpointError, match=r"there is no bot to talk to yet.*chatbot train corpora/cornell"
+    ):
+        find()
+
+
+def test_find_takes_a_name_or_a_path(bot: Checkpoint) -> None:
+    assert find("owls-gpt") == bot.folder
+    assert find("checkpoints/owls-gpt") == bot.folder
+    assert find(str(bot.folder.resolve())) == bot.folder.resolve()
+
+
+def test_an_unknown_name_gets_a_suggestion(bot: Checkpoint) -> None:
+    with pytest.raises(CheckpointError, match="there is no bot 'owl-gpt'") as error:
+        find("owl-gpt")
+    assert error.value.hint == "did you mean 'owls-gpt'?"
+
+
+@pytest.mark.parametrize("name", ["../..", "/", "", "a\0b", "long" * 2000, "\udcff", "owls-gpt/config.json"])
+def test_a_name_that_can_be_no_folder_is_just_not_found(bot: Checkpoint, name: str) -> None:
+    with pytest.raises(CheckpointError, match="there is no bot"):
+        find(name)
+
+
+def test_find_picks_the_bot_that_was_trained_last(bot: Checkpoint, tokenizer: Tokenizer) -> None:
+    for name, date in (("old", "2024-05-06T07:08:09+00:00"), ("new", "2999-01-01T00:00:00+00:00")):
+        other = trained(bot.folder.parent / name, tokenizer)
+        module._write_tensors(other.folder / module.MODEL, tensors_of(other.config), {"trained": date})
+    assert find().name == "new"
+    (bot.folder.parent / "new" / module.MODEL).write_bytes(b"damaged")
+    assert find() == bot.folder
+
+
+def test_a_bot_here_hides_one_of_that_name_at_home(bot: Checkpoint, home: Path, tokenizer: Tokenizer) -> None:
+    trained(home / "checkpoints" / "owls-gpt", tokenizer)
+    trained(home / "checkpoints" / "away-gpt", tokenizer)
+    assert find("owls-gpt") == bot.folder
+    assert find("away-gpt") == home / "checkpoints" / "away-gpt"
+    assert [(b.name, b.folder.parent) for b in available()] == [
+        ("away-gpt", home / "checkpoints"),
+        ("owls-gpt", Path("checkpoints")),
+    ]
+
+
+def test_available_says_what_a_bot_is(bot: Checkpoint) -> None:
+    (summary,) = available()
+    assert (summary.name, summary.family, summary.corpus) == ("owls-gpt", "gpt", "owls")
+    assert summary.parameters == sum(t.size for t in bot.weights().tensors.values())
+    assert summary.figures == FIGURES
+    assert summary.trained == bot.weights().header["trained"]
+    assert summary.problem == ""
+
+
+def test_available_lists_damaged_bots_with_their_problem(bot: Checkpoint, tokenizer: Tokenizer) -> None:
+    for name in ("broken", "unfinished", "odd"):
+        trained(bot.folder.parent / name, tokenizer)
+    (bot.folder.parent / "broken" / module.CONFIG).write_text("{")
+    (bot.folder.parent / "unfinished" / module.MODEL).unlink()
+    odd = bot.folder.parent / "odd" / module.MODEL
+    module._write_tensors(odd, tensors_of(bot.config), {"figures": {"nats_per_word": "low"}})
+    problems = {summary.name: summary.problem for summary in available()}
+    assert list(problems) == ["broken", "odd", "owls-gpt", "unfinished"]
+    assert "config.json is damaged" in problems["broken"]
+    assert "model.safetensors is missing" in problems["unfinished"]
+    assert "low" in problems["odd"]
+    assert problems["owls-gpt"] == ""
+
+
+def test_a_bot_can_be_moved_and_renamed(bot: Checkpoint, tmp_path: Path) -> None:
+    moved = bot.folder.rename(tmp_path / "parrot")
+    assert Bot.load(moved).name == "parrot"
+    assert Bot.load(moved).reply("Hello?", max_tokens=3, seed=0).reason in ("length", "finished")
