@@ -8,8 +8,6 @@ Medians of repeated runs and their ratio; the machine's noise is in both. Nothin
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 
@@ -18,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from chatbot.models.gru import GRULayer
-from chatbot.training import keep_freed_memory
+from chatbot.models.loss import output_loss
 
 T, B, D, V = 16, 128, 256, 8192
 
@@ -52,17 +50,20 @@ def recurrent() -> tuple[float, float]:
     return median(run_torch), median(run_own)
 
 
-def output() -> float:
-    """Forward and backward of the output layer and the loss, 2,048 tokens."""
-    kind = torch.bfloat16
-    features = torch.randn(2048, D, dtype=kind, requires_grad=True)
-    weight = torch.randn(V, D, dtype=kind, requires_grad=True)
+def output() -> tuple[float, float]:
+    """Forward and backward of the output layer and the loss, 2,048 tokens: in one piece, in pieces."""
+    features = torch.randn(2048, D, dtype=torch.bfloat16, requires_grad=True)
+    weight = torch.randn(V, D, requires_grad=True)
     targets = torch.randint(0, V, (2048,))
 
-    def run() -> None:
-        F.cross_entropy((features @ weight.T).float(), targets).backward()  # type: ignore[no-untyped-call]
+    def whole() -> None:
+        logits = features @ weight.to(torch.bfloat16).T
+        F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
 
-    return median(run)
+    def pieces() -> None:
+        output_loss(features, weight, None, targets, 0.0).backward()  # type: ignore[no-untyped-call]
+
+    return median(whole), median(pieces)
 
 
 def update(fused: bool) -> float:
@@ -74,25 +75,15 @@ def update(fused: bool) -> float:
 
 
 def main() -> None:
-    """Print the table. The allocator is set once a process, so its two cases are two processes."""
-    if sys.argv[1:]:
-        if sys.argv[1] == "kept":
-            keep_freed_memory()
-        print(output())
-        return
+    """Print the table."""
     rows: list[tuple[str, float, float]] = [
         ("a GRU layer, bfloat16: nn.GRU / GRULayer", *recurrent()),
-        ("output layer and loss: freed memory given back / kept", _output("back"), _output("kept")),
+        ("output layer and loss: in one piece / in pieces", *output()),
         ("AdamW: plain / fused", update(fused=False), update(fused=True)),
     ]
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; milliseconds, medians")
     for name, before, after in rows:
-        print(f"{name:<55} {before:7.1f} {after:7.1f}   {before / after:.2f} x")
-
-
-def _output(case: str) -> float:
-    done = subprocess.run([sys.executable, __file__, case], check=True, capture_output=True, text=True)
-    return float(done.stdout)
+        print(f"{name:<50} {before:7.1f} {after:7.1f}   {before / after:.2f} x")
 
 
 if __name__ == "__main__":

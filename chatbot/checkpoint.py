@@ -97,7 +97,7 @@ class Checkpoint:
         try:
             partial.mkdir(parents=True, exist_ok=True)
             (partial / TOKENIZER).write_bytes(tokenizer.serialized)
-            (partial / CONFIG).write_text(json.dumps(to_dict(config), indent=2) + "\n")
+            (partial / CONFIG).write_text(_written(config))
             partial.rename(folder)
         except OSError as error:
             raise CheckpointError(f"{folder} cannot be written: {error.strerror}") from None
@@ -119,6 +119,11 @@ class Checkpoint:
                 f"its tokenizer {len(tokenizer)}"
             )
         return cls(folder, config, tokenizer)
+
+    def configure(self, config: BotConfig) -> None:
+        """Replace config.json."""
+        with _beside(self.folder / CONFIG) as partial:
+            partial.write_text(_written(config))
 
     def weights(self) -> Weights:
         """The best weights, checked against their checksum."""
@@ -212,6 +217,10 @@ def _summary(folder: Path) -> Summary:
         )
     except (ChatbotError, TypeError, ValueError) as error:
         return Summary(folder.name, folder, problem=str(error))
+
+
+def _written(config: BotConfig) -> str:
+    return json.dumps(to_dict(config), indent=2) + "\n"
 
 
 def _read_config(folder: Path) -> BotConfig:

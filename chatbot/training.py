@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import math
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -47,7 +45,7 @@ class TrainingConfig:
     batch_tokens: int = setting(
         4096, "tokens of a step, padding included; a token that is only read counts a quarter"
     )
-    learning_rate: float = setting(1e-3, "its highest value, after the warm-up")
+    learning_rate: float = setting(0.0, "its highest value, after the warm-up; 0 for the model family's own")
     warmup: float = setting(0.03, "the share of the training in which the learning rate rises")
     final_rate: float = setting(0.05, "where the learning rate ends, as a share of its highest value")
     weight_decay: float = setting(0.05, "AdamW's decay of matrices; vectors are spared")
@@ -64,13 +62,13 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.minutes < 0 or self.steps < 0 or not (self.minutes or self.steps):
             raise ConfigError("training needs a length: minutes or steps, over 0")
-        for name in ("batch_tokens", "learning_rate", "clip", "evaluations"):
+        for name in ("batch_tokens", "clip", "evaluations"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be over 0, not {getattr(self, name)}")
         for name in ("warmup", "final_rate", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 0 and under 1, not {getattr(self, name)}")
-        for name in ("weight_decay", "validation", "patience", "seed"):
+        for name in ("learning_rate", "weight_decay", "validation", "patience", "seed"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must not be negative, not {getattr(self, name)}")
 
@@ -171,7 +169,7 @@ class Trainer:
         examples: ExamplesConfig,
         sampling: SamplingConfig,
     ) -> None:
-        keep_freed_memory()
+        config = dataclasses.replace(config, learning_rate=config.learning_rate or model.learning_rate)
         self.model, self.checkpoint, self.config = model, checkpoint, config
         self.engine = TorchEngine(model)
         self.device = self.engine.device
@@ -348,7 +346,8 @@ class Trainer:
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{name}.{key}"] = value
         tensors["random.torch"] = torch.get_rng_state()
-        self.checkpoint.save_training_state(_arrays(tensors), position=dataclasses.asdict(self.at))
+        position = dataclasses.asdict(self.at)
+        self.checkpoint.save_training_state(_arrays(tensors), position=position, precision=self.precision)
         return Saved(self.at.step, self.checkpoint.folder, best)
 
     def _resume(self) -> None:
@@ -369,6 +368,8 @@ class Trainer:
     def _restore(self, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
         """Set everything to a saved state."""
         self.at = Position(**header["position"])
+        if self.config.precision == "auto":  # a busy machine could measure otherwise this time
+            self.precision = header["precision"]
         self.batches.epoch = self.at.epoch
         # Another batch size has another number of batches.
         self.batches.index = min(self.at.index, len(self.batches.plan()) - 1)
@@ -392,7 +393,7 @@ def _learning_rate(config: TrainingConfig, progress: float) -> float:
 
 
 def _optimizer(model: AnyModel, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019), weight decay on matrices only; fused is 2.6 times faster here."""
+    """AdamW (Loshchilov & Hutter 2019), weight decay on matrices only."""
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
     groups = [
@@ -423,14 +424,6 @@ def _product_time(kind: torch.dtype) -> float:
         a @ b
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep what was freed: giving it back page by page nearly doubled the output layer's time."""
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        for option, value in ((-3, 1 << 30), (-1, 1 << 30), (-2, 64 << 20)):  # MMAP_, TRIM_THRESHOLD, TOP_PAD
-            libc.mallopt(option, value)
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:

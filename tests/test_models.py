@@ -6,6 +6,7 @@ B 3, S 7, T 6, D 8, V 11: all different, so that a swapped axis cannot pass.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -222,7 +223,7 @@ def test_both_directions_of_every_encoder_layer_reach_the_decoder() -> None:
     model = build("seq2seq", SMALL).eval()
     assert isinstance(model, Seq2Seq)
     prompt = torch.tensor([[5, 6, 7, 8]])
-    x, hidden = model.embed(prompt), model.encode(prompt).hidden
+    x, hidden = model.embed(prompt) * math.sqrt(SMALL["width"]), model.encode(prompt).hidden
     for i in range(2):
         there, back = model.encoder.forwards[i](x), model.encoder.backwards[i](x.flip(1))
         end = torch.cat([there[:, -1], back[:, -1]], 1)

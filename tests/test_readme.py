@@ -44,7 +44,7 @@ def test_every_command_in_the_readme_has_the_options_it_is_shown_with(words: str
     if {"-h", "--help"} & set(arguments):
         return
     with command.make_context(name, arguments) as context:  # parses, and runs nothing
-        assert context.params
+        assert context.command is command
 
 
 def test_the_example_of_a_corpus_of_ones_own_is_one(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_the_table_of_sizes_is_what_the_models_come_to(name: str) -> None:
 
     from chatbot.models import FAMILIES
 
-    row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{name}`"))
     for family in FAMILIES:
         model = FAMILIES.load(family)
         with torch.device("meta"):

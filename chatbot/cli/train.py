@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import signal
 from collections.abc import Iterator, Sequence
@@ -276,8 +277,6 @@ def _trainer(
     request: Request, family: str, folder: Path, opened: Checkpoint | None, prepared: Prepared
 ) -> Trainer | None:
     """A trainer, new or resumed; None if there is nothing left to do."""
-    import torch
-
     from chatbot.checkpoint import Checkpoint
     from chatbot.decoding import SamplingConfig
     from chatbot.engines.torch import build, choose_device
@@ -287,9 +286,8 @@ def _trainer(
     config = opened.config if opened else _bot_config(request, family, prepared)
     before = from_dict(TrainingConfig, config.training, "training")
     training = override(before, request.settings["training"], "training")
-    torch.manual_seed(training.seed)
     trainer = Trainer(
-        build(family, config.model).to(choose_device(request.device)),
+        build(family, config.model, training.seed).to(choose_device(request.device)),
         opened or Checkpoint(folder, config, prepared.tokenizer),
         prepared.train,
         prepared.validation,
@@ -299,6 +297,8 @@ def _trainer(
     )
     if opened is None:  # only now: a corpus too small to learn from leaves no folder behind
         Checkpoint.create(folder, config, prepared.tokenizer)
+    elif training != before:
+        opened.configure(dataclasses.replace(config, training=to_dict(training)))
     return None if trainer.done and training == before else trainer
 
 

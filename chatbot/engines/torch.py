@@ -75,9 +75,11 @@ class TorchEngine:
         return torch.tensor(values, dtype=torch.int64, device=self.device)
 
 
-def build(family: str, config: Mapping[str, Any]) -> AnyModel:
-    """A new model of a family from its section of config.json."""
+def build(family: str, config: Mapping[str, Any], seed: int | None = None) -> AnyModel:
+    """A new model of a family from its section of config.json; the same seed gives the same weights."""
     model: type[AnyModel] = FAMILIES.load(family)
+    if seed is not None:
+        torch.manual_seed(seed)
     return model(from_dict(model.Config, config, family))
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from chatbot.batches import IGNORE, PairBatch, StreamBatch
 from chatbot.config import setting
 from chatbot.errors import ConfigError
+from chatbot.models.loss import output_loss
 from chatbot.sizes import Size
 
 S = TypeVar("S", bound="State")
@@ -89,15 +90,15 @@ class ReplyModel(nn.Module, Generic[B, S]):
 
     Config: ClassVar[type[ModelConfig]]
     batch: ClassVar[type[PairBatch | StreamBatch]]
+    learning_rate: ClassVar[float]  # the highest, unless the training says otherwise
     learns_prompt: ClassVar[bool] = False  # whether one example can teach a whole dialogue
 
     def loss(self, batch: B, smoothing: float = 0.0) -> Loss:
         """Teacher-forced cross-entropy, in nats; `smoothing`: of labels (Szegedy et al. 2016, section 7)."""
         features, targets = self.predict(batch)
         rows = _learned(targets)
-        logits = self.output(features.flatten(0, 1)[rows])
-        targets = targets.flatten()[rows]
-        total = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=smoothing)
+        features, targets = features.flatten(0, 1)[rows], targets.flatten()[rows]
+        total = output_loss(self._product(features), *self.output_layer(), targets, smoothing)
         return Loss(total, int((targets != IGNORE).sum()))
 
     @abstractmethod
@@ -105,8 +106,20 @@ class ReplyModel(nn.Module, Generic[B, S]):
         """What the output layer reads, (B, T, D), and the targets, (B, T), IGNORE where there is none."""
 
     @abstractmethod
+    def output_layer(self) -> tuple[Tensor, Tensor | None]:
+        """Its weight (V, D) and its bias (V), if there is one."""
+
     def output(self, features: Tensor) -> Tensor:
         """Logits (..., V) from features (..., D)."""
+        return F.linear(features, *self.output_layer())
+
+    @staticmethod
+    def _product(features: Tensor) -> Tensor:
+        """In the dtype that autocast gives products; it does not see into our own functions."""
+        device = features.device.type
+        return (
+            features.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else features
+        )
 
     @abstractmethod
     def start(self, prompt: Tensor) -> Step[S]:

@@ -78,6 +78,7 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
     """Pre-norm blocks, rotary positions, no biases, tied embeddings."""
 
     Config = GPTConfig
+    learning_rate = 1e-3
     batch = StreamBatch
     learns_prompt = True
 
@@ -102,8 +103,8 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
             x = block(x, turn)
         return self.norm(x), batch.targets
 
-    def output(self, features: Tensor) -> Tensor:
-        return F.linear(features, self.embed.weight)
+    def output_layer(self) -> tuple[Tensor, Tensor | None]:
+        return self.embed.weight, None
 
     def start(self, prompt: Tensor) -> Step[GPTState]:
         mask = prompt != PAD
