@@ -2,8 +2,8 @@
 
     python benchmarks/held_out.py corpora/cornell cornell-seq2seq cornell-gpt
 
-4,000 replies, evenly spread over the test fold that the bots were trained with, whole. "wrong prompt" gives each reply the
-prompt of another: what is lost is what the bot took from the right one.
+4,000 whole replies, evenly spread over the test fold that the bots were trained with. "wrong prompt"
+gives each reply the prompt of another: what is lost is what the bot took from the right one.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class BotConfig:
 
     format: int
     family: str
+    size: str = ""
     model: Section
     tokenizer: Section = field(default_factory=dict)
     training: Section = field(default_factory=dict)

@@ -23,6 +23,7 @@ from chatbot.checkpoint import Checkpoint
 from chatbot.cli import main
 from chatbot.cli.train import Duration
 from chatbot.models import FAMILIES
+from chatbot.sizes import SIZES
 from chatbot.training import StepDone, Trainer
 from tests.conftest import SENTENCES
 
@@ -232,6 +233,29 @@ def test_resume_needs_none_of_the_settings_again(bare: Path) -> None:
     train("owls", "--model", "gpt", "--steps", "1", *changes)
     assert run("owls", "--model", "gpt", "--steps", "2", "--resume").exit_code == 0
     assert steps("owls-gpt")[-1] == 2
+
+
+def test_resume_begins_the_missing_family_as_the_other_one_was_begun(bare: Path) -> None:
+    given = ("--size", "nano", "--steps", "2", "--set", "examples.context=2", "--set", "training.clip=0.5")
+    assert run("owls", "--model", "gpt", *given).exit_code == 0
+    assert run("owls", "--resume").exit_code == 0
+    config = json.loads(Path("checkpoints/owls-seq2seq/config.json").read_text())
+    assert (config["size"], config["model"]["width"]) == ("nano", SIZES["nano"].width)
+    assert (config["training"]["steps"], config["training"]["clip"]) == (2, 0.5)
+    assert config["examples"]["context"] == 2
+
+
+def test_resume_with_nothing_to_resume_says_so_and_begins(bare: Path) -> None:
+    result = run("owls", "--model", "gpt", "--size", "nano", "--steps", "2", "--resume")
+    assert result.exit_code == 0
+    assert "there is nothing to resume at checkpoints/owls-gpt" in result.stderr
+    assert bots(bare) == {"owls-gpt"}
+
+
+def test_what_a_resumed_training_was_set_to_is_written_down(here: Path) -> None:
+    train("owls", "--model", "gpt", "--steps", "9", "--resume")
+    config = json.loads(Path("checkpoints/owls-gpt/config.json").read_text())
+    assert config["training"]["steps"] == 9
 
 
 def test_resume_with_another_corpus_is_refused(here: Path) -> None:

@@ -56,6 +56,7 @@ class Request:
     resume: bool
     device: str
     settings: Settings
+    begun: BotConfig | None = None
 
 
 @click.command(
@@ -160,6 +161,10 @@ def _run(request: Request) -> None:
     corpus = open_corpus(request.corpus)
     folders = {family: _folder(request.name or corpus.name, family) for family in request.families}
     opened = _opened(folders, request)
+    if request.resume and not opened:
+        say(f"there is nothing to resume at {' or '.join(map(str, folders.values()))}: beginning")
+    for checkpoint in opened.values():  # what one family was begun with, the other goes on with
+        request = dataclasses.replace(request, begun=checkpoint.config)
     prepared = _prepared(request, corpus, opened)
     for line in prepared.report.lines():
         say(line)
@@ -203,7 +208,11 @@ def _defaults(owner: str, size: str) -> Any:  # Any: each owner has its own data
 
 
 def _wanted(request: Request, owner: str) -> Any:  # Any: as above
-    return override(_defaults(owner, request.size), request.settings[owner], owner)
+    wanted = _defaults(owner, request.size)
+    saved = getattr(request.begun, owner, None)  # a section of the bot that is resumed
+    if saved:
+        wanted = from_dict(type(wanted), saved, owner)
+    return override(wanted, request.settings[owner], owner)
 
 
 def _download(corpus: Path) -> None:
@@ -305,10 +314,12 @@ def _trainer(
 def _bot_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
     from chatbot.checkpoint import FORMAT, BotConfig
 
-    sized = FAMILIES.load(family).Config.sized(size_named(request.size), len(prepared.tokenizer))
+    size = (request.begun.size if request.begun else "") or request.size
+    sized = FAMILIES.load(family).Config.sized(size_named(size), len(prepared.tokenizer))
     return BotConfig(
         format=FORMAT,
         family=family,
+        size=size,
         model=to_dict(override(sized, request.settings[family], family)),
         tokenizer=to_dict(_wanted(request, "tokenizer")),
         training=to_dict(_wanted(request, "training")),
