@@ -22,7 +22,7 @@ from chatbot.corpus import Corpus, Report
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import split
 from chatbot.dialogue import Dialogue
-from chatbot.errors import ConfigError
+from chatbot.errors import ConfigError, CorpusError
 from chatbot.tokenizer import BOT, END, USER, Tokenizer, TokenizerConfig, newest
 
 Ints = NDArray[np.int32]
@@ -107,6 +107,8 @@ def prepare(
     """Read, clean, split, learn a tokenizer from the training split unless there is one, encode."""
     cleaned = clean(counted(corpus, progress("reading")), cleaning, corpus.report)
     folds = split(cleaned, split_by)
+    if not folds.train:
+        raise CorpusError(f"{corpus.path} holds no usable dialogue", "; ".join(corpus.report.lines()))
     if isinstance(tokenizer, TokenizerConfig):
         progress("learning the tokenizer")(0, 0)
         tokenizer = Tokenizer.train((t.text for d in folds.train for t in d.turns), tokenizer)

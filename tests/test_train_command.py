@@ -245,6 +245,19 @@ def test_resume_begins_the_missing_family_as_the_other_one_was_begun(bare: Path)
     assert config["examples"]["context"] == 2
 
 
+def test_resume_with_another_size_is_refused(here: Path) -> None:
+    said = failure("owls", "--model", "gpt", "--resume", "--size", "micro")
+    assert "checkpoints/owls-gpt is of size nano, not micro" in said
+
+
+def test_a_corpus_without_a_usable_dialogue_is_reported(bare: Path) -> None:
+    Path("bad.jsonl").write_text('{"turns": [{"speaker": "A", "text": "Alone."}]}\n{"turns": []}\n')
+    said = failure("bad.jsonl", "--size", "nano", "--steps", "2")
+    assert "bad.jsonl holds no usable" in said
+    assert "first: " in said
+    assert not bots(bare)
+
+
 def test_resume_with_nothing_to_resume_says_so_and_begins(bare: Path) -> None:
     result = run("owls", "--model", "gpt", "--size", "nano", "--steps", "2", "--resume")
     assert result.exit_code == 0

@@ -56,6 +56,7 @@ class Request:
     resume: bool
     device: str
     settings: Settings
+    asked_size: str | None = None
     begun: BotConfig | None = None
 
 
@@ -73,10 +74,9 @@ class Request:
 )
 @click.option(
     "--size",
+    "asked_size",
     type=click.Choice(list(SIZES)),
-    default=DEFAULT_SIZE,
-    show_default=True,
-    help="How large the models are.",
+    help=f"How large the models are.  [default: {DEFAULT_SIZE}]",
 )
 @click.option(
     "--time", "minutes", type=Duration(), help="How long to train each model: 90s, 20m, 1h.  [default: 30m]"
@@ -101,7 +101,7 @@ class Request:
 def train(
     corpus: Path,
     families: tuple[str, ...],
-    size: str,
+    asked_size: str | None,
     minutes: float | None,
     steps: int | None,
     name: str | None,
@@ -124,7 +124,8 @@ def train(
         Request(
             corpus=corpus,
             families=families or tuple(FAMILIES),
-            size=size,
+            size=asked_size or DEFAULT_SIZE,
+            asked_size=asked_size,
             name=name,
             split=split,
             resume=resume,
@@ -249,6 +250,11 @@ def _opened(folders: dict[str, Path], request: Request) -> dict[str, Checkpoint]
 def _check_kept(checkpoint: Checkpoint, request: Request) -> None:
     """A bot that exists keeps what it is; only its training may be set anew."""
     config = checkpoint.config
+    if request.asked_size and config.size not in ("", request.asked_size):
+        raise ConfigError(
+            f"{checkpoint.folder} is of size {config.size}, not {request.asked_size}",
+            "resume without --size, or give another --name",
+        )
     kept = {config.family: config.model, "tokenizer": config.tokenizer, "examples": config.examples}
     kept |= {"sampling": config.sampling, "cleaning": config.corpus.get("cleaning", {})}
     for owner, saved in kept.items():

@@ -41,7 +41,7 @@ def answer_json(
     prompts: Iterable[str], responder: Responder, write: replies.Write, show: Show | None = None
 ) -> None:
     """Write one JSON object for each prompt, on a line of its own."""
-    for prompt in prompts:
+    for prompt in (text.rstrip("\r\n") for text in prompts):
         seeded = responder.with_sampling(with_seed(responder.sampling))
         events = seeded.reply(_only(prompt)) if has_words(prompt) else iter(NO_PROMPT)
         reply = replies.show(events, _nowhere)

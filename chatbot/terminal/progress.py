@@ -83,7 +83,10 @@ def describe(event: Event) -> str:
             figures = f"{event.nats_per_word:.3f} nats/word, {event.bits_per_byte:.3f} bits/byte"
             return f"step {event.step}  {duration(event.seconds)}  validation {figures}{mark}"
         case Sampled():
-            return "\n".join(f"    {prompt}  ->  {reply or '(no words)'}" for prompt, reply in event.replies)
+            return "\n".join(
+                f"    {prompt}  ->  {' '.join(reply.split()) or '(no words)'}"
+                for prompt, reply in event.replies
+            )
         case Saved():
             return f"saved {event.folder}" if event.best else ""
         case Stopped():
