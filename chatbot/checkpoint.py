@@ -14,8 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -101,6 +102,7 @@ class Checkpoint:
             (partial / CONFIG).write_text(_written(config))
             partial.rename(folder)
         except OSError as error:
+            shutil.rmtree(partial, ignore_errors=True)
             raise CheckpointError(f"{folder} cannot be written: {error.strerror}") from None
         return cls(folder, config, tokenizer)
 
@@ -128,7 +130,7 @@ class Checkpoint:
 
     def weights(self) -> Weights:
         """The best weights, checked against their checksum."""
-        hint = f"train on with: chatbot train --resume --name {self.name} CORPUS"
+        hint = "if its training was cut short, go on with --resume; else train under another --name"
         return Weights(*_read_tensors(self.folder / MODEL, hint))
 
     def save_weights(self, tensors: Tensors, **header: Any) -> None:
@@ -186,8 +188,9 @@ def available() -> list[Summary]:
     """Every bot that `find` can find by name, damaged ones with their problem."""
     seen: dict[str, Summary] = {}
     for parent in paths.checkpoint_folders():
-        for config in sorted(parent.glob("*/" + CONFIG)):
-            seen.setdefault(config.parent.name, _summary(config.parent))
+        with suppress(OSError):  # a folder that may not be entered holds no bot for us
+            for config in sorted(parent.glob("*/" + CONFIG)):
+                seen.setdefault(config.parent.name, _summary(config.parent))
     return sorted(seen.values(), key=lambda bot: bot.name)
 
 
@@ -216,7 +219,7 @@ def _summary(folder: Path) -> Summary:
             {k: float(v) for k, v in dict(header.get("figures") or {}).items()},
             str(config.corpus.get("name", "")),
         )
-    except (ChatbotError, TypeError, ValueError) as error:
+    except (ChatbotError, TypeError, ValueError, OverflowError) as error:
         return Summary(folder.name, folder, problem=str(error))
 
 

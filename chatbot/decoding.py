@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chatbot.config import setting
 from chatbot.engines.base import Engine
-from chatbot.errors import ConfigError
+from chatbot.errors import ChatbotError, ConfigError
 
 Floats = NDArray[np.float32]
 
@@ -116,6 +116,8 @@ class Sampler:
         """Choose the next token from logits (V,), given the reply's tokens so far."""
         allowed = logits.astype(np.float32)  # a copy
         allowed[self._forbidden] = -np.inf
+        if not np.isfinite(allowed.max()):
+            raise ChatbotError("the bot's weights give no numbers to choose by", "train it again")
         original = softmax(allowed)
         for name, rule in RULES.items():
             allowed = rule.apply(allowed, so_far, getattr(self.config, name))

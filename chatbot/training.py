@@ -60,6 +60,12 @@ class TrainingConfig:
     seed: int = setting(0, "the same seed, corpus and number of steps give the same bot")
 
     def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{item.name} must be a finite number, not {value}")
+        if self.seed >= 1 << 63:
+            raise ConfigError(f"seed must be under 2**63, not {self.seed}")
         if self.minutes < 0 or self.steps < 0 or not (self.minutes or self.steps):
             raise ConfigError("training needs a length: minutes or steps, over 0")
         for name in ("batch_tokens", "clip", "evaluations"):
@@ -287,6 +293,11 @@ class Trainer:
         """Validate, sample, save."""
         start = time.monotonic()
         figures = self._figures()
+        if not math.isfinite(figures.nats_per_token):
+            raise TrainingError(
+                f"the model gives no numbers any more at step {self.at.step}",
+                "train again with a lower --set training.learning_rate",
+            )
         best = figures.nats_per_word < self.at.best
         self.at.since_best = 0 if best else self.at.since_best + 1
         self.at.best = min(self.at.best, figures.nats_per_word)

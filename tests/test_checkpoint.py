@@ -178,7 +178,7 @@ def test_a_bot_without_a_tokenizer_is_incomplete(bot: Checkpoint) -> None:
 def test_a_bot_without_weights_is_incomplete_and_can_be_trained_on(bot: Checkpoint) -> None:
     (bot.folder / module.MODEL).unlink()
     error = refused(bot.folder, "is incomplete: model.safetensors is missing")
-    assert error.hint == "train on with: chatbot train --resume --name owls-gpt CORPUS"
+    assert error.hint == "if its training was cut short, go on with --resume; else train under another --name"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from chatbot.decoding import (
     top_k,
     top_p,
 )
-from chatbot.errors import ConfigError
+from chatbot.errors import ChatbotError, ConfigError
 from tests.fakes import ScriptedEngine, evenly
 
 V = 11
@@ -331,3 +331,8 @@ def test_the_sampler_sees_the_reply_so_far() -> None:
 
     list(generate(ScriptedEngine([[9, 8, 7]]), [3, 2], Noting(GREEDY), limit=3))
     assert seen == [[], [9], [9, 8]]
+
+
+def test_logits_that_are_no_numbers_are_an_error_and_not_a_token() -> None:
+    with pytest.raises(ChatbotError, match="no numbers"):
+        Sampler(SamplingConfig())(np.full(5, np.nan, np.float32), [])

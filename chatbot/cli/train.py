@@ -355,7 +355,9 @@ def _interrupting(trainer: Trainer) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         trainer.interrupt()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    wanted = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}  # none on Windows
+    heard = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]  # nohup is obeyed
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
     finally:
