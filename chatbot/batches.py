@@ -162,7 +162,7 @@ def grouped(
     """Cut rows into groups of like shape, that cost at most `tokens` and have at least one row.
 
     Group sizes are multiples of 8 where they can be: a bfloat16 kernel is prepared for each new
-    shape, and a fifth of the time went there before shapes were few.
+    shape, so shapes have to be few.
     """
     order = order[np.lexsort(shapes[order].T[::-1])]
     groups, start = [], 0

@@ -19,7 +19,7 @@ class Size:
     depth: int
 
 
-# Parameters of gpt / seq2seq, in millions:   0.2 / 0.1,  1.3 / 1.0,  5.3 / 3.9,  13.8 / 8.7,  33.6 / 25.3
+# What the models come to stands in the README, and a test holds it to the truth.
 SIZES: dict[str, Size] = {
     "nano": Size(vocabulary=1024, width=64, depth=2),
     "micro": Size(vocabulary=4096, width=128, depth=4),
