@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chatbot.preparation import Example, Examples
-from chatbot.tokenizer import BOT, END, PAD, USER
+from chatbot.tokenizer import BOT, END, MARKS, PAD, USER
 
 IGNORE = -100  # a target that is not learned; what torch's cross-entropy ignores by default
 B = TypeVar("B", bound="Batch")
@@ -185,7 +185,9 @@ __all__ = [
     "BOT",
     "END",
     "IGNORE",
+    "MARKS",
     "PAD",
+    "USER",
     "Batch",
     "Batches",
     "PairBatch",

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -128,6 +129,11 @@ class Checkpoint:
         with _beside(self.folder / CONFIG) as partial:
             partial.write_text(_written(config))
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether the bot has learned anything that was kept."""
+        return (self.folder / MODEL).is_file()
+
     def weights(self) -> Weights:
         """The best weights, checked against their checksum."""
         hint = "if its training was cut short, go on with --resume; else train under another --name"
@@ -163,18 +169,39 @@ class Checkpoint:
         """Drop the lines of metrics.jsonl that a resumed training will write again."""
         file = self.folder / METRICS
         if file.exists():
-            lines = [line for line in file.read_text().splitlines() if _step_of(line) <= step]
+            lines = [line for line in file.read_text(errors="replace").splitlines() if _step_of(line) <= step]
             with _beside(file) as partial:
                 partial.write_text("".join(line + "\n" for line in lines))
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """A bot's folder for one training alone, whether it exists yet or not."""
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise CheckpointError(
+            f"{folder} is being trained already, by another chatbot", "wait for it, or give another --name"
+        ) from None
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be written: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows keeps a file that is open
+            os.unlink(lock.lock_file)
+        lock.release()
 
 
 def find(name: str | None = None) -> Path:
     """The folder of the bot of that name or path; without one, of the bot trained last."""
     if name is None:
-        bots = [bot for bot in available() if not bot.problem]
-        if not bots:
+        bot = newest(available())
+        if bot is None:
             raise CheckpointError("there is no bot to talk to yet; train one: chatbot train corpora/cornell")
-        return max(bots, key=lambda bot: bot.trained).folder
+        return bot.folder
     for folder in (Path(name), *(parent / name for parent in paths.checkpoint_folders())):
         # Not is_file(): what no file can be called (too long, a NUL) is no bot either.
         if os.path.isfile(folder / CONFIG):
@@ -182,6 +209,11 @@ def find(name: str | None = None) -> Path:
     known = [bot.name for bot in available()]
     hint = suggestion(name, known) or "train one: chatbot train corpora/cornell"
     raise CheckpointError(f"there is no bot '{name}'", hint)
+
+
+def newest(bots: Sequence[Summary]) -> Summary | None:
+    """The one trained last, of those that can be used: who is talked to where no name is given."""
+    return max((bot for bot in bots if not bot.problem), key=lambda bot: bot.trained, default=None)
 
 
 def available() -> list[Summary]:
@@ -207,6 +239,8 @@ def checksum(tensors: Tensors) -> str:
 def _summary(folder: Path) -> Summary:
     try:
         config = _read_config(folder)
+        if not (folder / TOKENIZER).is_file():
+            raise CheckpointError(f"{folder} is incomplete: {TOKENIZER} is missing")
         with _opened(folder / MODEL, "") as file:
             header = _header(file)
             count = sum(int(np.prod(file.get_slice(name).get_shape())) for name in file.keys())  # noqa: SIM118
@@ -229,10 +263,14 @@ def _written(config: BotConfig) -> str:
 
 def _read_config(folder: Path) -> BotConfig:
     file = folder / CONFIG
+    if os.path.exists(file) and not os.path.isfile(file):  # a pipe would be waited for
+        raise CheckpointError(f"{file} is damaged: it is not a file")
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{folder} is not a bot: {CONFIG} is missing") from None
+    except PermissionError:
+        raise CheckpointError(f"{file} cannot be read: permission denied") from None
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file} is damaged: {error}") from None
     written = values.get("format") if isinstance(values, dict) else None
@@ -251,8 +289,10 @@ def _read_config(folder: Path) -> BotConfig:
 
 @contextmanager
 def _opened(file: Path, hint: str) -> Iterator[Any]:  # Any: safetensors' handle has no stubs
-    if not file.exists():
+    if not os.path.exists(file):
         raise CheckpointError(f"{file.parent} is incomplete: {file.name} is missing", hint)
+    if not os.access(file, os.R_OK):
+        raise CheckpointError(f"{file} cannot be read: permission denied")
     try:
         with safe_open(file, framework="numpy") as handle:
             yield handle
@@ -283,7 +323,10 @@ def _write_tensors(file: Path, tensors: Tensors, header: Section) -> None:
     arrays = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
     metadata = {"chatbot": json.dumps({**header, "checksum": checksum(arrays)})}
     with _beside(file) as partial:
+        partial.touch()
+        mode = partial.stat().st_mode  # as the user's umask has it: safetensors would keep all others out
         save_file(arrays, partial, metadata=metadata)
+        partial.chmod(mode)
 
 
 @contextmanager
@@ -309,4 +352,14 @@ def _step_of(line: str) -> int:
         return 0
 
 
-__all__: Sequence[str] = ["BotConfig", "Checkpoint", "Summary", "Weights", "available", "checksum", "find"]
+__all__: Sequence[str] = [
+    "BotConfig",
+    "Checkpoint",
+    "Summary",
+    "Weights",
+    "available",
+    "checksum",
+    "claimed",
+    "find",
+    "newest",
+]

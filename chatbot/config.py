@@ -37,6 +37,8 @@ def to_dict(config: Any) -> dict[str, Any]:  # Any: every dataclass is welcome
 def from_dict(config: type[T], values: Mapping[str, Any], owner: str = "") -> T:
     """Build a dataclass from JSON values; an unknown or ill-typed setting is a ConfigError."""
     owner = owner or config.__name__
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{owner} must be an object, not '{values}'")
     hints = typing.get_type_hints(config)
     fields = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
     for name in values:

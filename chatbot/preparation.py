@@ -96,6 +96,13 @@ class Prepared:
     report: Report
     facts: dict[str, Any]  # Any: JSON values
 
+    def lines(self) -> list[str]:
+        """What a user should know of it before the training, as short plain lines."""
+        train, validation, test = (f"{count:,}" for count in self.facts["dialogues"].values())
+        divided = f"{train} dialogues to learn from, {validation} to validate with, {test} to test with"
+        pieces = f"tokenizer: {len(self.tokenizer):,} pieces"
+        return [*self.report.lines(), f"split by {self.facts['split']}: {divided}", pieces]
+
 
 def prepare(
     corpus: Corpus,

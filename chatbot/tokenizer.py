@@ -73,9 +73,11 @@ class Tokenizer:
     def train(cls, texts: Iterable[str], config: TokenizerConfig) -> Tokenizer:
         """Learn the pieces of these texts (the training split's, and no other)."""
         written = io.BytesIO()
+        # A list: no Python runs while SentencePiece reads it, so Ctrl-C cannot look like one of its errors.
+        sentences = iter(list(texts))
         try:
             sentencepiece.SentencePieceTrainer.Train(
-                sentence_iterator=iter(texts), model_writer=written, **_options(config)
+                sentence_iterator=sentences, model_writer=written, **_options(config)
             )
         except RuntimeError as error:
             raise _untrainable(str(error), config) from None

@@ -32,6 +32,7 @@ from chatbot.preparation import (
 )
 from chatbot.replying import Reply, Responder
 
+EARLY = 60.0  # seconds after which a training by time validates first: from then on there is a working bot
 UNCUT = 1 << 20  # figures are of whole replies, however long
 PROMPTS = ("Hello.", "What's your name?", "Where are you going?", "I love you.")
 
@@ -43,7 +44,7 @@ class TrainingConfig:
     minutes: float = setting(30.0, "minutes to train each model; 0 for no limit")
     steps: int = setting(0, "optimizer steps; 0 for no limit")
     batch_tokens: int = setting(
-        4096, "tokens of a step, padding included; a token that is only read counts a quarter"
+        2048, "tokens of a step, padding included; a token that is only read counts a quarter"
     )
     learning_rate: float = setting(0.0, "its highest value, after the warm-up; 0 for the model family's own")
     warmup: float = setting(0.03, "the share of the training in which the learning rate rises")
@@ -138,11 +139,16 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The end: "finished", "early" (validation stopped improving) or "interrupted"."""
+    """The end: "finished", "early" (validation stopped improving) or "interrupted".
+
+    best_step: the step whose weights are kept, and best: their nats per word on the validation split.
+    """
 
     reason: str
     step: int
     seconds: float
+    best_step: int
+    best: float
 
 
 Event = Started | StepDone | Evaluated | Sampled | Saved | Stopped
@@ -158,6 +164,7 @@ class Position:
     index: int = 0
     evaluations: int = 0
     best: float = math.inf  # nats per word
+    best_step: int = 0
     since_best: int = 0
     done: bool = False
 
@@ -214,42 +221,60 @@ class Trainer:
         yield self._started()
         reason = "finished"
         for batch in self.batches:
-            progress = self._progress()
-            if progress >= 1 or self._stop:
-                reason = "interrupted" if self._stop else reason
-                break
-            yield self._learn(batch, progress, began)
-            if self._is_due():
+            if self._is_due():  # before the step: one that an interruption left out is made up for
                 yield from self._evaluate(began)
                 if self.config.patience and self.at.since_best >= self.config.patience:
                     reason = "early"
                     break
+            progress = self._progress()
+            if progress >= 1 or self._stop:
+                reason = "interrupted" if self._stop else reason
+                break
+            yield self._learn_within_memory(batch, progress, began)
         yield from self._finish(reason, began)
 
     def _is_due(self) -> bool:
         """Whether to validate now: at even parts of the training.
 
-        Of a training by time, for at most a tenth of it; steps alone must not depend on a clock.
+        Of a training by time, early once, and for at most a tenth of it; steps alone must not depend on
+        a clock.
         """
         part = self._progress() * self.config.evaluations
-        rested = self.at.seconds - self._evaluated_at >= 9 * self._evaluation_took
         due = self.at.evaluations + 1 <= part < self.config.evaluations
-        return due and (rested or not self.config.minutes)
+        if not self.config.minutes:
+            return due
+        if not self.at.evaluations and self.at.seconds >= EARLY:
+            return True
+        return due and self.at.seconds - self._evaluated_at >= 9 * self._evaluation_took
 
     def _finish(self, reason: str, began: float) -> Iterator[Event]:
         if reason == "interrupted":
             # The state first: whoever is impatient may kill us during a long validation.
             yield self._save(best=False)
+            self._stop = False
             if math.isinf(self.at.best):  # not one bot yet: leave a working one
                 yield from self._evaluate(began)
         elif reason == "finished":
             self.at.done = True
+            self._stop = False  # it is over: what is left is to see how good it is
             yield from self._evaluate(began)
         else:
             self.at.done = True
             yield self._save(best=False)
         self.at.seconds = time.monotonic() - began
-        yield Stopped(reason, self.at.step, self.at.seconds)
+        yield Stopped(reason, self.at.step, self.at.seconds, self.at.best_step, self.at.best)
+
+    def _learn_within_memory(self, batch: Any, progress: float, began: float) -> StepDone:
+        try:
+            return self._learn(batch, progress, began)
+        except (MemoryError, RuntimeError) as error:
+            # On the CPU torch has no class of its own for it.
+            if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "memory" not in str(error):
+                raise
+            raise TrainingError(
+                f"there is too little memory for step {self.at.step + 1}",
+                f"make it less than --set training.batch_tokens={self.config.batch_tokens}, or --size",
+            ) from None
 
     def _learn(self, batch: Any, progress: float, began: float) -> StepDone:
         """One step: loss, gradient, clip, update."""
@@ -293,6 +318,8 @@ class Trainer:
         """Validate, sample, save."""
         start = time.monotonic()
         figures = self._figures()
+        if figures is None:
+            return
         if not math.isfinite(figures.nats_per_token):
             raise TrainingError(
                 f"the model gives no numbers any more at step {self.at.step}",
@@ -300,7 +327,8 @@ class Trainer:
             )
         best = figures.nats_per_word < self.at.best
         self.at.since_best = 0 if best else self.at.since_best + 1
-        self.at.best = min(self.at.best, figures.nats_per_word)
+        if best:
+            self.at.best, self.at.best_step = figures.nats_per_word, self.at.step
         self.at.evaluations = max(self.at.evaluations + 1, int(self._progress() * self.config.evaluations))
         self.at.seconds = time.monotonic() - began
         plain = dataclasses.asdict(figures)
@@ -316,11 +344,14 @@ class Trainer:
         yield self._save(best)
 
     @torch.no_grad()
-    def _figures(self) -> Figures:
+    def _figures(self) -> Figures | None:
+        """On the validation examples; None if interrupted meanwhile."""
         self.model.eval()
         nats, tokens = 0.0, 0
         # Twice a training step's tokens: there is no gradient to keep.
         for batch in in_order(self.validation, self.model.batch, 2 * self.config.batch_tokens):
+            if self._stop:
+                return None
             with self._products():
                 loss = self.model.loss(batch.to(self.device))
             nats, tokens = nats + loss.total.item(), tokens + loss.tokens
@@ -379,6 +410,8 @@ class Trainer:
     def _restore(self, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
         """Set everything to a saved state."""
         self.at = Position(**header["position"])
+        if not self.checkpoint.has_weights:  # lost: the next validation writes them again
+            self.at = dataclasses.replace(self.at, best=math.inf, best_step=0, since_best=0, done=False)
         if self.config.precision == "auto":  # a busy machine could measure otherwise this time
             self.precision = header["precision"]
         self.batches.epoch = self.at.epoch

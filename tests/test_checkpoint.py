@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import stat
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 
 from chatbot import checkpoint as module
 from chatbot.bot import Bot
-from chatbot.checkpoint import BotConfig, Checkpoint, available, checksum, find
+from chatbot.checkpoint import BotConfig, Checkpoint, available, checksum, claimed, find
 from chatbot.engines.torch import build
 from chatbot.errors import CheckpointError
 from chatbot.tokenizer import Tokenizer
@@ -128,6 +131,11 @@ def test_the_same_state_gives_the_same_bytes_whatever_its_order(bot: Checkpoint)
     assert file.read_bytes() == first
 
 
+def test_files_may_be_read_by_whom_the_umask_says(bot: Checkpoint) -> None:
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in bot.folder.iterdir()}
+    assert modes == dict.fromkeys(modes, modes[module.CONFIG])
+
+
 def test_a_checksum_sees_names_shapes_types_and_values() -> None:
     different: list[dict[str, Any]] = [  # Any: any shape and type
         {"a": np.zeros((2, 3), np.float32)},
@@ -146,6 +154,25 @@ def test_metrics_after_a_step_are_forgotten_and_the_rest_stays(bot: Checkpoint) 
     bot.forget_after(20)
     lines = (bot.folder / module.METRICS).read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [7, 10, 20]
+
+
+def test_a_bot_is_trained_by_one_program_at_a_time(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints/owls-gpt"  # not there yet
+    with claimed(folder):
+        with pytest.raises(CheckpointError, match="is being trained already"), claimed(folder):
+            pass
+        with claimed(tmp_path / "checkpoints/owls-seq2seq"):
+            pass
+    with claimed(folder):
+        pass
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "file/owls"])
+def test_where_no_bot_can_be_is_said_before_it_is_trained(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="cannot be written: "), claimed(tmp_path / name):
+        pass
 
 
 def test_a_broken_line_of_metrics_does_not_stop_a_training(bot: Checkpoint) -> None:
@@ -189,6 +216,38 @@ def test_a_bot_without_weights_is_incomplete_and_can_be_trained_on(bot: Checkpoi
 def test_a_config_that_is_not_json_is_damaged(bot: Checkpoint, text: str) -> None:
     (bot.folder / module.CONFIG).write_text(text, encoding="latin-1")
     refused(bot.folder, "config.json is damaged: ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes in folders")
+def test_a_config_that_is_a_pipe_is_not_waited_for(bot: Checkpoint) -> None:
+    (bot.folder / module.CONFIG).unlink()
+    os.mkfifo(bot.folder / module.CONFIG)
+    with pytest.raises(CheckpointError, match="is not a file"):
+        Checkpoint.load(bot.folder)
+    assert "is not a file" in available()[0].problem
+
+
+@pytest.mark.parametrize("name", [module.CONFIG, module.MODEL])
+def test_what_may_not_be_read_is_not_called_damaged(
+    bot: Checkpoint, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    honest = Path.read_text
+
+    def read_text(self: Path, *arguments: Any, **more: Any) -> str:
+        if self.name == name:
+            raise PermissionError(13, "Permission denied")
+        return honest(self, *arguments, **more)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(os, "access", lambda file, mode: Path(file).name != name)
+    with pytest.raises(CheckpointError, match=f"{name} cannot be read: permission denied"):
+        Checkpoint.load(bot.folder).weights()
+
+
+@pytest.mark.parametrize("missing", [module.TOKENIZER, module.MODEL])
+def test_a_bot_that_lacks_a_file_is_listed_with_its_problem(bot: Checkpoint, missing: str) -> None:
+    (bot.folder / missing).unlink()
+    assert f"incomplete: {missing} is missing" in available()[0].problem
 
 
 @pytest.mark.parametrize(

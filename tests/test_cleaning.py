@@ -180,7 +180,8 @@ def test_a_hopelessly_long_turn_is_dropped_unread() -> None:
 def test_what_is_left_of_a_dialogue_needs_two_turns() -> None:
     kept, report = cleaned(dialogue("alone"), dialogue("a", "", "b", "c", ""), dialogue("", ""))
     assert [len(d.turns) for d in kept] == [2]
-    assert report.dropped == {"dialogues: fewer than two turns left": 2, "turns: empty": 4}
+    assert report.dropped == {"dialogues: fewer than two turns left": 3, "turns: empty": 4}
+    assert 3 - 3 + report.parted == report.dialogues == 1
 
 
 def test_a_repeat_is_dropped_whatever_its_case_but_kept_on_request() -> None:

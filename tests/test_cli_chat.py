@@ -190,10 +190,11 @@ def test_list_says_what_there_is(call: Call, monkeypatch: pytest.MonkeyPatch) ->
     ]
     monkeypatch.setattr(checkpoint, "available", lambda: bots)
     assert outcome(call("list")) == (
-        "cornell-gpt  gpt      5.2M parameters  cornell  2026-01-31  nats per word 4.098, bits 1.500\n"
-        "a[31m東      seq2seq  950 parameters   own      2026-02-01\n"
-        "torn         cannot be used: torn/config.json is damaged\n",
-        "",
+        "   name         model    size  trained     nats/word  corpus\n"
+        "   cornell-gpt  gpt      5.2M  2026-01-31  4.098      cornell\n"
+        "*  a[31m東      seq2seq  950   2026-02-01  -          own\n"
+        "   torn         cannot be used: torn/config.json is damaged\n",
+        "* is who `chatbot chat` talks to without a name\n",
         0,
     )
 
@@ -379,6 +380,33 @@ def test_a_locale_that_cannot_write_a_reply_is_no_error(tmp_path: Path) -> None:
     done = piped(tmp_path, r"printf 'a\nb\nc\n' | chatbot chat --lines", PYTHONIOENCODING="ascii")
     assert done.stdout == "Hi there.\nFine, thanks.\n?? [31m\n"
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_json_is_utf8_whatever_the_locale(tmp_path: Path) -> None:
+    shell = r"printf 'a\nb\nc\n' | chatbot chat --lines --json"
+    done = piped(tmp_path, shell, PYTHONIOENCODING="ascii")
+    assert json.loads(done.stdout.splitlines()[2])["reply"] == "東京 \x1b[31m"
+
+
+@pytest.mark.parametrize(
+    ("shell", "why"),
+    [
+        ("chatbot chat -p hello >&-", "there is no standard output"),
+        ("chatbot chat -p hello > /dev/full", "the reply cannot be written: No space left on device"),
+    ],
+)
+def test_a_reply_that_cannot_be_written_is_said(tmp_path: Path, shell: str, why: str) -> None:
+    if "/dev/full" in shell and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    done = piped(tmp_path, shell)
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+
+
+def test_a_carriage_return_within_a_line_does_not_end_it(tmp_path: Path) -> None:
+    done = piped(tmp_path, r"printf 'a\rb\r\nc\r\n' | chatbot chat --lines")
+    assert done.stdout.splitlines() == ["Hi there.", "Fine, thanks."]
 
 
 def test_a_closed_stdin_is_an_empty_one(tmp_path: Path) -> None:

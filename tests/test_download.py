@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from chatbot.corpus import download, open_corpus
-from chatbot.corpus.download import SOURCES, Source, ensure, fetch, wanted
+from chatbot.corpus.download import SOURCES, Source, fetch, wanted
 from chatbot.errors import CorpusError
 
 DATA = Path(__file__).parent / "data" / "cornell"
@@ -297,7 +297,7 @@ def test_a_full_disk_is_one_clear_error(
         fetch(source_of(server.content), folder, url=server.url)
 
 
-def test_only_a_known_name_without_data_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_known_name_without_data_is_wanted(tmp_path: Path) -> None:
     cornell = tmp_path / "cornell"
     assert wanted(cornell) is SOURCES["cornell"]
     assert wanted(tmp_path / "my-chats") is None
@@ -308,13 +308,6 @@ def test_only_a_known_name_without_data_is_fetched(tmp_path: Path, monkeypatch: 
     assert wanted(cornell) is SOURCES["cornell"]
     (cornell / "movie_conversations.txt").write_text("the other half")
     assert wanted(cornell) is None
-    fetched: list[Path] = []
-    monkeypatch.setattr(download, "fetch", lambda source, folder, progress: fetched.append(folder))
-    ensure(cornell)
-    ensure(tmp_path / "my-chats")
-    assert not fetched
-    ensure(tmp_path / "other" / "cornell")
-    assert fetched == [tmp_path / "other" / "cornell"]
 
 
 def test_data_of_ones_own_under_a_known_name_is_left_alone(tmp_path: Path) -> None:

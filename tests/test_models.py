@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chatbot.batches import BOT, END, IGNORE, PAD, Batch, padded
+from chatbot.batches import BOT, END, IGNORE, PAD, USER, Batch, padded
 from chatbot.decoding import Sampler, SamplingConfig, generate
 from chatbot.engines.torch import AnyModel, TorchEngine, build
 from chatbot.errors import ConfigError
@@ -165,6 +165,19 @@ def test_what_was_selected_is_a_copy_that_can_branch(model: AnyModel) -> None:
     untouched = model.step(second, model.step(first, state).state)
     assert torch.equal(untouched.logits, expected.logits)
     assert torch.equal(untouched.attention, expected.attention)
+
+
+@torch.inference_mode()
+def test_luong_attention_rests_on_text_alone() -> None:
+    torch.manual_seed(0)
+    model = build("seq2seq", SMALL).eval()
+    some = torch.tensor([[USER, 5, 6, END, USER, 7, END, PAD]])
+    looked = model.start(some).attention[0]
+    assert (looked[[0, 3, 4, 6, 7]] == 0).all()
+    assert (looked[[1, 2, 5]] > 0).all()
+    silent = model.start(torch.tensor([[USER, END, PAD]])).attention[0]  # nothing but marks to look at
+    assert (silent[:2] > 0).all()
+    assert close(silent.sum(), torch.tensor(1.0))
 
 
 @torch.inference_mode()

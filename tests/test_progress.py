@@ -1,5 +1,6 @@
 """A training on a terminal and in a pipe."""
 
+import os
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from chatbot.terminal import progress
-from chatbot.terminal.progress import duration, say, show, stages, track
+from chatbot.terminal.progress import ProgressConsole, duration, say, show, stages, track
 from chatbot.training import Evaluated, Event, Sampled, Saved, StepDone, Stopped
 
 
@@ -37,33 +38,41 @@ def training() -> Iterator[Event]:
     yield Saved(25, Path("checkpoints/x"), best=True)
     yield Evaluated(30, 31.0, 3.6, 4.6, 1.7, best=False)
     yield Saved(30, Path("checkpoints/x"), best=False)
-    yield Stopped("early", 30, 3700.0)
+    yield Stopped("early", 30, 3700.0, 25, 4.5)
 
 
 def test_in_a_pipe_there_are_plain_lines_and_not_too_many() -> None:
     console = pipe()
-    assert show(training(), console) == Stopped("early", 30, 3700.0)
+    assert show(training(), console) == Stopped("early", 30, 3700.0, 25, 4.5)
     assert printed(console).splitlines() == [
-        "step 1  1%  loss 4.250  12,346 tokens/s  1:15 left",
-        "step 11  11%  loss 4.250  12,346 tokens/s  1:15 left",
-        "step 21  21%  loss 4.250  12,346 tokens/s  1:15 left",
+        "step 1  1%  loss 4.250 nats/token  12,346 tokens/s  1:15 left",
+        "step 11  11%  loss 4.250 nats/token  12,346 tokens/s  1:15 left",
+        "step 21  21%  loss 4.250 nats/token  12,346 tokens/s  1:15 left",
         "step 25  0:26  validation 4.500 nats/word, 1.625 bits/byte  (best so far)",
         "    hello  ->  Hi [there].[31m",
         "    you?  ->  (no words)",
         "saved checkpoints/x",
         "step 30  0:31  validation 4.600 nats/word, 1.700 bits/byte",
-        "stopped early: no longer getting better after 30 steps, 1:01:40",
+        "stopped early: no longer getting better after 30 steps, 1:01:40; the bot is that of step 25",
     ]
 
 
 def test_on_a_terminal_there_is_a_bar_and_what_happens_stays_above_it() -> None:
     console = screen()
-    assert show(training(), console) == Stopped("early", 30, 3700.0)
+    assert show(training(), console) == Stopped("early", 30, 3700.0, 25, 4.5)
     text = printed(console)
-    assert "loss 4.250" in text
-    assert "validation 4.600" in text
+    assert "loss 4.250 nats/token" in text
+    assert "validation 4.600 nats/word" in text
     assert "\x1b[31m" not in text
     assert text.count("hello  ->  Hi [there].[31m") == 1
+
+
+def test_it_goes_on_when_nobody_reads_any_more() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as file:
+        os.close(reader)
+        console = ProgressConsole(file=file)
+        assert show(training(), console) == Stopped("early", 30, 3700.0, 25, 4.5)
 
 
 def test_a_training_without_an_end_is_our_mistake() -> None:

@@ -133,9 +133,14 @@ def test_a_reply_without_words_says_so_and_is_no_turn() -> None:
         assert (talk.out.getvalue(), talk.session.turns) == ("", ())
 
 
-@pytest.mark.parametrize("key", [ALT_ENTER, CTRL_J])
-def test_a_new_line_does_not_send(key: str) -> None:
-    with conversation("hello" + key + "you" + ENTER) as talk:
+def test_what_was_typed_before_the_prompt_was_there_is_sent() -> None:
+    """Until then the terminal makes line feeds of Enters."""
+    with conversation("hello" + CTRL_J + "you" + CTRL_J) as talk:
+        assert talk.responder.heard() == ["hello", "hello|Hi.|you"]
+
+
+def test_a_new_line_does_not_send() -> None:
+    with conversation("hello" + ALT_ENTER + "you" + ENTER) as talk:
         assert talk.responder.heard() == ["hello you"]
 
 

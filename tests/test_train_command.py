@@ -19,7 +19,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from chatbot.bot import Bot
-from chatbot.checkpoint import Checkpoint
+from chatbot.checkpoint import Checkpoint, claimed
 from chatbot.cli import main
 from chatbot.cli.train import Duration
 from chatbot.models import FAMILIES
@@ -285,6 +285,30 @@ def test_resume_does_not_ignore_a_setting_that_would_make_another_bot(here: Path
     said = failure("owls", "--model", "gpt", "--resume", "--size", "nano", "--set", change)
     owner = change.partition(".")[0]
     assert f"checkpoints/owls-gpt was begun with other settings of {owner}" in said
+
+
+def test_resume_does_not_ignore_another_split(here: Path) -> None:
+    before = contents(here)
+    said = failure("owls", "--steps", "9", "--resume", "--split", "parlai")
+    assert "was trained on the split by source, not parlai" in said
+    assert contents(here) == before
+    train("owls", "--steps", "9", "--resume", "--split", "source")
+
+
+def test_another_training_of_the_same_bot_is_refused(here: Path) -> None:
+    before = contents(here)
+    with claimed(Path("checkpoints/owls-gpt")):
+        said = failure("owls", "--steps", "9", "--resume")
+    assert "checkpoints/owls-gpt is being trained already" in said
+    assert contents(here) == before
+
+
+def test_resume_of_a_bot_with_a_broken_section_is_refused(here: Path) -> None:
+    file = Path("checkpoints/owls-gpt/config.json")
+    values = json.loads(file.read_text())
+    values["corpus"]["cleaning"] = 5
+    file.write_text(json.dumps(values))
+    assert "cleaning must be an object, not '5'" in failure("owls", "--steps", "9", "--resume")
 
 
 def test_resume_of_a_damaged_bot_is_refused(here: Path) -> None:

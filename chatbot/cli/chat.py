@@ -15,7 +15,7 @@ from chatbot import checkpoint
 from chatbot.bot import Bot
 from chatbot.config import help_of, override
 from chatbot.decoding import SamplingConfig
-from chatbot.errors import ConfigError
+from chatbot.errors import ChatbotError, ConfigError
 from chatbot.replying import Reply
 from chatbot.terminal import batch, typeahead
 from chatbot.terminal.text import printable
@@ -90,6 +90,8 @@ def chat(
         return
     prompts = _lines() if lines else [_whole(prompt)]
     bot = load(name, device, settings)
+    if as_json and isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
     answer = batch.answer_json if as_json else batch.answer
     answer(prompts, bot.responder, _write, _show_attention if attention else None)
 
@@ -124,13 +126,21 @@ def _lines() -> Iterator[str]:
     if sys.stdin is None:  # closed by whoever started us
         return iter(())
     if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+        # A carriage return alone is white space within a line, not its end.
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace", newline="\n")
     return iter(sys.stdin)
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    if sys.stdout is None:  # closed by whoever started us
+        raise ChatbotError("there is no standard output to write the reply to")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # click ends quietly
+        raise
+    except OSError as error:
+        raise ChatbotError(f"the reply cannot be written: {error.strerror or error}") from None
 
 
 def _show_attention(reply: Reply) -> None:

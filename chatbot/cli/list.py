@@ -9,6 +9,9 @@ from chatbot import checkpoint
 from chatbot.checkpoint import Summary
 from chatbot.terminal.text import printable
 
+MARK = "*"
+HEADINGS = ["", "name", "model", "size", "trained", "nats/word", "corpus"]
+
 
 @click.command("list", help=__doc__)
 def list_() -> None:
@@ -16,18 +19,24 @@ def list_() -> None:
     bots = checkpoint.available()
     if not bots:
         click.echo("There is no bot yet. Train one: chatbot train corpora/cornell", err=True)
-    for line in aligned([cells(bot) for bot in bots]):
+        return
+    default = checkpoint.newest(bots)
+    for line in aligned([HEADINGS, *(cells(bot, bot is default) for bot in bots)]):
         click.echo(line)
+    if default:
+        click.echo(f"{MARK} is who `chatbot chat` talks to without a name", err=True)
 
 
-def cells(bot: Summary) -> list[str]:
+def cells(bot: Summary, is_default: bool = False) -> list[str]:
     """What is said of a bot; all of it comes from files, so it is made safe to print."""
+    mark = MARK if is_default else ""
     if bot.problem:
-        values = [bot.name, f"cannot be used: {bot.problem}"]
+        values = [mark, bot.name, f"cannot be used: {bot.problem}"]
     else:
-        figures = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in bot.figures.items()]
-        size, date = f"{count(bot.parameters)} parameters", bot.trained[:10]
-        values = [bot.name, bot.family, size, bot.corpus, date, ", ".join(figures)]
+        figure = bot.figures.get("nats_per_word")
+        quality = "-" if figure is None else f"{figure:.3f}"
+        size, date = count(bot.parameters), bot.trained[:10]
+        values = [mark, bot.name, bot.family, size, date, quality, bot.corpus]
     return [printable(value) for value in values]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chatbot.config import from_dict, override, to_dict
-from chatbot.corpus.splits import SPLITS
+from chatbot.corpus.splits import DEFAULT_SPLIT, SPLITS
 from chatbot.errors import CheckpointError, ConfigError, suggestion
 from chatbot.models import FAMILIES
 from chatbot.sizes import DEFAULT_SIZE, SIZES, size_named
@@ -52,7 +53,7 @@ class Request:
     families: Sequence[str]
     size: str
     name: str | None
-    split: str
+    split: str | None
     resume: bool
     device: str
     settings: Settings
@@ -86,9 +87,7 @@ class Request:
 @click.option(
     "--split",
     type=click.Choice(list(SPLITS)),
-    default="source",
-    show_default=True,
-    help="How validation and test are kept apart.",
+    help=f"How validation and test are kept apart.  [default: {DEFAULT_SPLIT}]",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), help="The same seed, corpus and --steps give the same bot."
@@ -105,7 +104,7 @@ def train(
     minutes: float | None,
     steps: int | None,
     name: str | None,
-    split: str,
+    split: str | None,
     seed: int | None,
     resume: bool,
     device: str,
@@ -152,6 +151,7 @@ def _settings(changes: Sequence[str]) -> Settings:
 
 
 def _run(request: Request) -> None:
+    from chatbot.checkpoint import claimed
     from chatbot.corpus import open_corpus
     from chatbot.engines.torch import choose_device
     from chatbot.terminal.progress import say
@@ -164,10 +164,22 @@ def _run(request: Request) -> None:
     opened = _opened(folders, request)
     if request.resume and not opened:
         say(f"there is nothing to resume at {' or '.join(map(str, folders.values()))}: beginning")
+    with ExitStack() as stack:  # before minutes are spent on the corpus
+        for folder in folders.values():
+            stack.enter_context(claimed(folder))
+        _train_all(request, corpus, folders, opened)
+
+
+def _train_all(
+    request: Request, corpus: Corpus, folders: dict[str, Path], opened: dict[str, Checkpoint]
+) -> None:
+    """One family after the other, on the corpus read once."""
+    from chatbot.terminal.progress import say
+
     for checkpoint in opened.values():  # what one family was begun with, the other goes on with
         request = dataclasses.replace(request, begun=checkpoint.config)
     prepared = _prepared(request, corpus, opened)
-    for line in prepared.report.lines():
+    for line in prepared.lines():
         say(line)
     for family, folder in folders.items():
         trainer = _trainer(request, family, folder, opened.get(family), prepared)
@@ -237,7 +249,7 @@ def _opened(folders: dict[str, Path], request: Request) -> dict[str, Checkpoint]
     """The bots to go on with. One that exists is never overwritten."""
     from chatbot.checkpoint import Checkpoint
 
-    there = {family: folder for family, folder in folders.items() if folder.exists()}
+    there = {family: folder for family, folder in folders.items() if os.path.lexists(folder)}
     if there and not request.resume:
         names, verb = " and ".join(map(str, there.values())), "exists" if len(there) == 1 else "exist"
         raise CheckpointError(f"{names} {verb} already", "go on with --resume, or give another --name")
@@ -250,6 +262,12 @@ def _opened(folders: dict[str, Path], request: Request) -> dict[str, Checkpoint]
 def _check_kept(checkpoint: Checkpoint, request: Request) -> None:
     """A bot that exists keeps what it is; only its training may be set anew."""
     config = checkpoint.config
+    split = config.corpus.get("split")
+    if request.split and split not in (None, request.split):
+        raise ConfigError(
+            f"{checkpoint.folder} was trained on the split by {split}, not {request.split}",
+            "resume without --split, or give another --name",
+        )
     if request.asked_size and config.size not in ("", request.asked_size):
         raise ConfigError(
             f"{checkpoint.folder} is of size {config.size}, not {request.asked_size}",
@@ -272,7 +290,8 @@ def _prepared(request: Request, corpus: Corpus, opened: dict[str, Checkpoint]) -
     from chatbot.preparation import prepare
     from chatbot.terminal.progress import stages
 
-    cleaning, split, tokenizer = _wanted(request, "cleaning"), request.split, _wanted(request, "tokenizer")
+    cleaning, tokenizer = _wanted(request, "cleaning"), _wanted(request, "tokenizer")
+    split = request.split or DEFAULT_SPLIT
     for checkpoint in opened.values():
         facts, tokenizer = checkpoint.config.corpus, checkpoint.tokenizer
         cleaning = from_dict(CleaningConfig, facts.get("cleaning", {}), "cleaning")

@@ -51,7 +51,7 @@ class Corpus:
                 self.report.read(dialogue)
                 yield dialogue
         except OSError as error:
-            raise CorpusError(f"{self.path} cannot be read: {error.strerror or error}") from None
+            raise _unreadable(self.path, error) from None
         if not self.report.conversations_read:
             raise CorpusError(
                 f"{self.path} holds no usable conversation", "; ".join(self.report.lines()[:-1])
@@ -67,7 +67,11 @@ def open_corpus(path: Path) -> Corpus:
                 return Corpus(path, name)
         raise CorpusError(_found(path), UNDERSTOOD)
     except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> CorpusError:
+    return CorpusError(f"{error.filename or path} cannot be read: {error.strerror or error}")
 
 
 def _name(path: Path) -> str:

@@ -41,8 +41,10 @@ def clean(dialogues: Iterable[Dialogue], config: CleaningConfig, report: Report)
     around it do not answer each other. Parts of fewer than two turns go too, and so do repeats."""
     seen: set[bytes] = set()
     for dialogue in dialogues:
-        for part in _parts(dialogue, config, report):
+        # One without any turn left is still a dialogue to be counted.
+        for i, part in enumerate(list(_parts(dialogue, config, report)) or [[]]):
             where = f"conversation {dialogue.number}"
+            report.parted += i > 0
             if len(part) < 2:
                 report.drop("dialogues: fewer than two turns left", where)
             elif not config.repeats and _is_repeat(part, seen):
@@ -222,7 +224,7 @@ RULES: dict[str, Rule] = {
     "Unicode forms": unicode,
     "control characters": controls,
     "white space": spaces,
-    "taken apart by a tokeniser": tokens,
+    "spaces around punctuation": tokens,
 }
 
 

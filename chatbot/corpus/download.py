@@ -64,13 +64,6 @@ def wanted(path: Path) -> Source | None:
     return None if _has_data(path, source) else source
 
 
-def ensure(path: Path, progress: Progress | None = None) -> None:
-    """Fetch the corpus that a path stands for, unless it is there or the path stands for none."""
-    source = wanted(path)
-    if source:
-        fetch(source, path, progress)
-
-
 def fetch(source: Source, folder: Path, progress: Progress | None = None, url: str | None = None) -> None:
     """Download, check and unpack into a folder; what is in the folder already stays as it is.
 

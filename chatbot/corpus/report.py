@@ -20,8 +20,9 @@ class Report:
     dropped  by reason: "conversations: naming a line that is not there"; the word before the colon says
              what was dropped
     first    where the first case of each reason is: "movie_conversations.txt:812"
+    parted   dialogues gained where a turn was dropped: what is before it and what is after it are two
     changed  turns that each cleaning rule changed
-    the rest what is left after cleaning
+    the rest what is left after cleaning: the dialogues read, less those dropped, and those gained
     """
 
     format: str = ""
@@ -33,6 +34,7 @@ class Report:
     pairs_read: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
+    parted: int = 0
     changed: Counter[str] = field(default_factory=Counter)
     dialogues: int = 0
     turns: int = 0
@@ -69,15 +71,19 @@ class Report:
 
     def lines(self) -> list[str]:
         """The counts as short plain lines for a user."""
-        found = [f"found {self.conversations_listed:,} conversations with {self.lines_listed:,} lines"]
-        read = f"read {self.conversations_read:,} conversations whole: {self.lines_read:,} lines, "
-        found.append(f"{read}{self.pairs_read:,} pairs, {self.lines_empty:,} lines empty")
-        found += [self._dropped(reason, count) for reason, count in self.dropped.most_common()]
-        found += [
-            f"cleaned {count:,} {_of('turns', count)}: {rule}" for rule, count in self.changed.most_common()
+        found = [
+            f"found {_many(self.conversations_listed, 'conversations')} "
+            f"with {_many(self.lines_listed, 'lines')}",
+            f"read {_many(self.conversations_read, 'conversations')} whole: "
+            f"{_many(self.lines_read, 'lines')}, {_many(self.pairs_read, 'pairs')}, "
+            f"{_many(self.lines_empty, 'lines')} empty",
         ]
-        kept = f"kept {self.dialogues:,} dialogues: {self.turns:,} turns, {self.pairs:,} pairs, "
-        return [*found, f"{kept}{self.words:,} words"]
+        found += [self._dropped(reason, count) for reason, count in self.dropped.most_common()]
+        if self.parted:
+            found.append(f"gained {_many(self.parted, 'dialogues')}: parted where a turn was dropped")
+        found += [f"cleaned {_many(count, 'turns')}: {rule}" for rule, count in self.changed.most_common()]
+        kept = f"kept {_many(self.dialogues, 'dialogues')}: {_many(self.turns, 'turns')}, "
+        return [*found, f"{kept}{_many(self.pairs, 'pairs')}, {_many(self.words, 'words')}"]
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON values
         """The counts as JSON values."""
@@ -85,8 +91,8 @@ class Report:
 
     def _dropped(self, reason: str, count: int) -> str:
         what, _, why = reason.partition(": ")
-        return f"dropped {count:,} {_of(what, count)}: {why} (first: {self.first[reason]})"
+        return f"dropped {_many(count, what)}: {why} (first: {self.first[reason]})"
 
 
-def _of(plural: str, count: int) -> str:
-    return plural[:-1] if count == 1 else plural
+def _many(count: int, plural: str) -> str:
+    return f"{count:,} {plural[:-1] if count == 1 else plural}"

@@ -17,6 +17,7 @@ from chatbot.errors import CorpusError, suggestion
 Fold = Literal["train", "validation", "test"]
 
 VALIDATION, TEST = 0.05, 0.05  # shares of the sources
+DEFAULT_SPLIT = "source"
 LARGE = 10  # a source with over a tenth of all dialogues is too large to be in one fold alone
 PUBLISHED: dict[str, Fold] = {"train": "train", "val": "validation", "dev": "validation", "test": "test"}
 
@@ -57,7 +58,7 @@ SPLITS: dict[str, Callable[[Dialogue], Fold]] = {
 }
 
 
-def split(dialogues: Iterable[Dialogue], by: str = "source") -> Folds:
+def split(dialogues: Iterable[Dialogue], by: str = DEFAULT_SPLIT) -> Folds:
     """Divide a corpus by one of SPLITS."""
     if by not in SPLITS:
         raise CorpusError(f"there is no split '{by}'", suggestion(by, SPLITS))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chatbot.batches import BOT, IGNORE, PAD, PairBatch
+from chatbot.batches import BOT, IGNORE, MARKS, PAD, PairBatch
 from chatbot.config import setting
 from chatbot.errors import ConfigError
 from chatbot.models.attention import LuongAttention, Score
@@ -46,7 +46,7 @@ class Seq2SeqConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class GRUState(State):
-    """hidden (B, N, D) of the decoder; memory and keys (B, S, D), mask (B, S) of the prompt."""
+    """hidden (B, N, D) of the decoder; memory and keys (B, S, D) of the prompt, mask (B, S) where to look."""
 
     hidden: Tensor
     memory: Tensor
@@ -107,8 +107,9 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
         """Read the prompt (B, S)."""
         mask = prompt != PAD
         memory, ends = self.encoder(self._read(prompt), mask)
+        words = _words(prompt)
         hidden = [torch.tanh(bridge(ends[:, i])) for i, bridge in enumerate(self.bridge)]
-        return GRUState(torch.stack(hidden, 1), memory, self.attention.keys(memory), mask)
+        return GRUState(torch.stack(hidden, 1), memory, self.attention.keys(memory), words)
 
     def decode(self, tokens: Tensor, state: GRUState) -> tuple[Tensor, Tensor, GRUState]:
         """Attentional vectors (B, T, D), attention (B, T, S) and the state after the tokens (B, T)."""
@@ -144,6 +145,16 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.config.dropout, self.training)
+
+
+def _words(prompt: Tensor) -> Tensor:
+    """Where attention may rest (B, S): on pieces of text, not on the marks between turns.
+
+    Left to itself it settles on them, since the states there have read the whole turn; that is what
+    the bridge carries already. A prompt without any text keeps its marks.
+    """
+    text = prompt >= len(MARKS)
+    return torch.where(text.any(1, keepdim=True), text, prompt != PAD)
 
 
 def _mirror(mask: Tensor, lengths: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ SETTINGS = tuple(field.name for field in fields(SamplingConfig))
 
 KEYS = {
     "Enter": "send",
-    "Alt-Enter, Ctrl-J": "a new line",
+    "Alt-Enter": "a new line",
     "Ctrl-C": "stop a reply, or clear what is typed",
     "Ctrl-D": "leave",
     "//text": "say a text that begins with a slash",

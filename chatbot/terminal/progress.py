@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -46,7 +47,7 @@ def _bar(events: Iterable[Event], console: Console) -> Stopped:
                         task, completed=event.progress, loss=n["loss"], speed=n["speed"], left=n["left"]
                     )
                 case Evaluated():
-                    progress.update(task, validation=f"{event.nats_per_word:.3f}")
+                    progress.update(task, validation=f"{event.nats_per_word:.3f} nats/word")
                 case Stopped():
                     stopped = event
             _print(console, describe(event))
@@ -90,9 +91,8 @@ def describe(event: Event) -> str:
         case Saved():
             return f"saved {event.folder}" if event.best else ""
         case Stopped():
-            return (
-                f"{ENDS.get(event.reason, event.reason)} after {event.step} steps, {duration(event.seconds)}"
-            )
+            end, took = ENDS.get(event.reason, event.reason), duration(event.seconds)
+            return f"{end} after {event.step} steps, {took}; the bot is that of step {event.best_step}"
         case _:
             return ""
 
@@ -136,9 +136,19 @@ def say(line: str, console: Console | None = None) -> None:
     _print(console or standard_error(), line)
 
 
+class ProgressConsole(Console):
+    """Goes on in silence when nobody reads any more: a training must not end because `head` did."""
+
+    def on_broken_pipe(self) -> None:
+        """Write to nowhere from now on. (rich's own way is to end the program.)"""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 def standard_error() -> Console:
     """Where progress is shown: stdout is for answers."""
-    return Console(stderr=True, highlight=False)
+    return ProgressConsole(stderr=True, highlight=False)
 
 
 def _as_bar(progress: Progress, description: str) -> Advance:
@@ -188,7 +198,7 @@ def _numbers(event: StepDone) -> dict[str, str]:
     return {
         "step": str(event.step),
         "done": f"{event.progress:.0%}",
-        "loss": f"{event.loss:.3f}",
+        "loss": f"{event.loss:.3f} nats/token",
         "speed": f"{event.tokens_per_second:,.0f} tokens/s",
         "left": duration(event.seconds_left),
     }

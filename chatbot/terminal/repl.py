@@ -157,16 +157,16 @@ class CommandCompleter(Completer):
 
 
 def keys() -> KeyBindings:
-    """Enter sends; Alt-Enter and Ctrl-J begin a line; Ctrl-C clears what is typed."""
+    """Enter sends; Alt-Enter begins a line; Ctrl-C clears what is typed."""
     bindings = KeyBindings()
     typing = has_focus(DEFAULT_BUFFER)  # not while the history is searched
 
     @bindings.add("enter", filter=typing)
+    @bindings.add("c-j", filter=typing)  # what a terminal made of an Enter typed before we had it
     def send(event: KeyPressEvent) -> None:
         event.current_buffer.validate_and_handle()
 
     @bindings.add("escape", "enter", filter=typing)
-    @bindings.add("c-j", filter=typing)
     def begin_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
