@@ -519,6 +519,26 @@ def test_available_lists_damaged_bots_with_their_problem(bot: Checkpoint, tokeni
     assert problems["owls-gpt"] == ""
 
 
+@pytest.mark.parametrize("figures", [{"nats_per_word": "x"}, [1], {"nats_per_word": 10**400}, {"a": None}])
+def test_absurd_figures_spoil_no_other_bots_line(bot: Checkpoint, tokenizer: Tokenizer, figures: Any) -> None:
+    other = trained(Path("checkpoints/absurd"), tokenizer)
+    other.save_weights(tensors_of(other.config), figures=figures)
+    absurd, fine = available()
+    assert (absurd.name, fine.name, fine.problem) == ("absurd", "owls-gpt", "")
+    assert absurd.problem
+    assert find() == bot.folder
+
+
+def test_a_folder_that_may_not_be_entered_holds_no_bots(
+    bot: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def glob(self: Path, pattern: str) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "glob", glob)
+    assert available() == []
+
+
 def test_a_bot_can_be_moved_and_renamed(bot: Checkpoint, tmp_path: Path) -> None:
     moved = bot.folder.rename(tmp_path / "parrot")
     assert Bot.load(moved).name == "parrot"

@@ -333,7 +333,10 @@ def pressing(monkeypatch: pytest.MonkeyPatch, number: int, at: int) -> None:
     monkeypatch.setattr(Trainer, "_learn", learn)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)  # a terminal that was closed; Windows has none
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, HANG_UP])
 def test_ctrl_c_saves_and_the_same_command_with_resume_goes_on(
     here: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -351,6 +354,18 @@ def test_ctrl_c_saves_and_the_same_command_with_resume_goes_on(
     assert Bot.load("owls-seq2seq").reply("Hello?").tokens
     train("owls", "--steps", "6", "--resume")
     assert {bot: same(state(bot), whole[bot]) for bot in whole} == dict.fromkeys(whole, True)
+
+
+def test_nohup_is_obeyed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(HANG_UP, signal.SIG_IGN)
+    try:
+        with monkeypatch.context() as patch:
+            pressing(patch, HANG_UP, at=8)
+            train("owls", "--steps", "9", "--resume")
+        assert signal.getsignal(HANG_UP) == signal.SIG_IGN
+    finally:
+        signal.signal(HANG_UP, before)
+    assert steps("owls-gpt")[-1] == 9
 
 
 @pytest.mark.slow
