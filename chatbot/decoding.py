@@ -145,3 +145,24 @@ def generate(engine: Engine, prompt: Sequence[int], sampler: Sampler, limit: int
         so_far.append(choice.token)
         if i + 1 < limit:
             step = engine.step([choice.token], step.state)
+
+
+def generate_all(
+    engine: Engine, prompts: Sequence[Sequence[int]], samplers: Sequence[Sampler], end: int, limit: int
+) -> list[list[int]]:
+    """The tokens of many replies, decoded together; a reply that has ended leaves the batch.
+
+    Each reply ends with the end mark `end`, or has `limit` tokens.
+    """
+    step, rows = engine.start(prompts), list(range(len(prompts)))
+    replies: list[list[int]] = [[] for _ in prompts]
+    for i in range(limit):
+        for at, row in enumerate(rows):
+            replies[row].append(samplers[row](step.logits[at], replies[row]).token)
+        going = [at for at, row in enumerate(rows) if replies[row][-1] != end]
+        if not going or i + 1 == limit:
+            break
+        state = step.state if len(going) == len(rows) else engine.select(step.state, going)
+        rows = [rows[at] for at in going]
+        step = engine.step([replies[row][-1] for row in rows], state)
+    return replies

@@ -27,6 +27,7 @@ from chatbot.tokenizer import BOT, END, USER, Tokenizer, TokenizerConfig, newest
 
 Ints = NDArray[np.int32]
 Progress = Callable[[int, int], None]
+UNCUT = 1 << 20  # a reply_limit: figures are of whole replies, however long
 
 
 @dataclass(frozen=True, kw_only=True)

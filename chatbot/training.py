@@ -23,6 +23,7 @@ from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.torch import AnyModel, TorchEngine
 from chatbot.errors import CheckpointError, ConfigError, TrainingError
 from chatbot.preparation import (
+    UNCUT,
     Encoded,
     ExamplesConfig,
     Figures,
@@ -33,7 +34,6 @@ from chatbot.preparation import (
 from chatbot.replying import Reply, Responder
 
 EARLY = 60.0  # seconds after which a training by time validates first: from then on there is a working bot
-UNCUT = 1 << 20  # figures are of whole replies, however long
 PROMPTS = ("Hello.", "What's your name?", "Where are you going?", "I love you.")
 
 

@@ -37,6 +37,7 @@ LINES = {
     "chatbot.replying": 5,
     "chatbot.training": 5.5,  # its samples are replies
     "chatbot.bot": 5.5,
+    "chatbot.evaluation": 5.7,
     "chatbot.terminal": 6,
     "chatbot.cli": 7,
     "chatbot.__main__": 7,
@@ -151,7 +152,12 @@ def test_the_foundations_need_nothing_but_python() -> None:
 
 
 def test_few_modules_need_torch() -> None:
-    expected = {"chatbot.batches", "chatbot.engines.torch", "chatbot.training"}
+    expected = {
+        "chatbot.batches",
+        "chatbot.engines.torch",
+        "chatbot.training",
+        "chatbot.evaluation.likelihood",
+    }
     assert {m for m in importers("torch") if not inside(m, "chatbot.models")} == expected
 
 

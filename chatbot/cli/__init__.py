@@ -22,6 +22,7 @@ COMMANDS = Registry(
     "command",
     {
         "chat": "chatbot.cli.chat:chat",
+        "eval": "chatbot.cli.eval:eval_",
         "list": "chatbot.cli.list:list_",
         "train": "chatbot.cli.train:train",
     },

@@ -1,0 +1,66 @@
+"""Measure bots on replies that they have not seen, beside humans and floors."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from chatbot.bot import Bot
+from chatbot.config import help_of, override, to_dict
+from chatbot.corpus import open_corpus
+from chatbot.errors import ConfigError
+from chatbot.evaluation import Evaluation, EvaluationConfig, evaluate
+from chatbot.terminal.text import escaped
+
+F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
+
+
+def evaluation_options(command: F) -> F:
+    """An option for each of EvaluationConfig's fields."""
+    for field in reversed(dataclasses.fields(EvaluationConfig)):
+        text = help_of(EvaluationConfig, field.name)
+        command = click.option(f"--{field.name}", metavar="VALUE", help=text)(command)
+    return command
+
+
+@click.command(
+    "eval",
+    help=__doc__,
+    epilog="All bots are measured on the same replies of CORPUS, from a part of it that none of them was "
+    "trained on: the split is theirs. docs/evaluation.md explains every figure.",
+)
+@click.argument("names", metavar="BOT...", nargs=-1, required=True)
+@click.argument("corpus", type=click.Path(path_type=Path))
+@evaluation_options
+@click.option("--json", "as_json", is_flag=True, help="Write everything as JSON on stdout.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
+)
+def eval_(names: tuple[str, ...], corpus: Path, as_json: bool, device: str, **settings: str | None) -> None:
+    """Load the bots, measure, print."""
+    from chatbot.terminal.progress import stages  # brings torch
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    config = override(EvaluationConfig(), given, "eval")
+    if len(set(names)) < len(names):
+        raise ConfigError("a bot is named twice", "name each of them once")
+    opened, bots = open_corpus(corpus), [Bot.load(name, device) for name in names]
+    with stages() as begin:
+        found = evaluate(bots, opened, config, begin)
+    if as_json:
+        click.echo(escaped(json.dumps(to_dict(found), ensure_ascii=False)))
+    else:
+        _print(found)
+
+
+def _print(found: Evaluation) -> None:
+    from rich.console import Console  # 0.1 s
+
+    from chatbot.terminal.figures import table
+
+    Console(highlight=False).print(table(found))

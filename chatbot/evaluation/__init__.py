@@ -1,0 +1,417 @@
+"""Bots measured on held-out replies, beside humans and floors: everything on the same exchanges.
+
+The unit is a human's reply in the held-out fold, so bots with other tokenizers, contexts and families
+stand in one table. docs/evaluation.md explains the figures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chatbot.bot import Bot
+from chatbot.config import from_dict, setting
+from chatbot.corpus import Corpus
+from chatbot.corpus.cleaning import CleaningConfig, clean
+from chatbot.corpus.splits import DEFAULT_SPLIT, Folds, split
+from chatbot.decoding import Sampler, generate_all
+from chatbot.dialogue import Dialogue
+from chatbot.errors import ConfigError, CorpusError
+from chatbot.evaluation import floors, metrics
+from chatbot.evaluation.metrics import METRICS, Metric, Statistics
+from chatbot.evaluation.novelty import TrainingReplies
+from chatbot.evaluation.statistics import Difference, Figure, difference, figure
+from chatbot.preparation import UNCUT, Example, Examples, counted, encode, exchanges
+
+__all__ = ["METRICS", "Difference", "Evaluation", "EvaluationConfig", "Figure", "Line", "Metric", "evaluate"]
+
+Fold = Literal["validation", "test"]
+Kind = Literal["bot", "human", "floor"]
+Progress = Callable[[int, int], None]
+Begin = Callable[[str], Progress]
+AT_ONCE = 64  # replies decoded together
+SIGNS = {"less": -1, "more": 1, "human": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """What bots are measured on. Counts are of replies, evenly spread over the fold; 0 for all of them."""
+
+    fold: Fold = setting("test", "the part of the corpus to measure on: test or validation")
+    likelihood: int = setting(0, "replies whose likelihood is measured")
+    ranked: int = setting(1000, "replies to be found among 19 others")
+    generated: int = setting(1000, "prompts to reply to")
+    resamples: int = setting(1000, "of the bootstrap")
+    seed: int = setting(0, "of candidates, replies and resamples")
+
+    def __post_init__(self) -> None:
+        for name in ("likelihood", "ranked", "generated", "seed"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, not {getattr(self, name)}")
+        if self.resamples < 100:
+            raise ConfigError(f"resamples must be at least 100, not {self.resamples}")
+
+
+CANDIDATES = 20
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The exchanges to measure on, as text, and the training part. All replies of the fold, in order."""
+
+    dialogues: Sequence[Dialogue]
+    prompts: Sequence[str]  # the turn before each reply
+    replies: Sequence[str]
+    train: Sequence[Dialogue]
+    train_prompts: Sequence[str]
+    train_replies: Sequence[str]
+
+    def rows(self, count: int) -> NDArray[np.int64]:
+        """Evenly spread replies, `count` at the most."""
+        total = len(self.replies)
+        return np.linspace(0, total - 1, min(count or total, total)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table. missed: the figures of a bot that do not beat the best floor's."""
+
+    name: str
+    kind: Kind
+    figures: dict[str, Figure]
+    missed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two bots, figure by figure: the first's less the second's."""
+
+    one: str
+    other: str
+    differences: dict[str, Difference]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A held-out prompt, what the human replied, and what each bot does."""
+
+    prompt: str
+    human: str
+    replies: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that was measured, and on what. counts: replies behind each group of figures."""
+
+    corpus: str
+    split: str
+    fold: str
+    tokenizer: str  # the bot whose pieces the unigram floor counts
+    counts: dict[str, int]
+    lines: list[Line]
+    comparisons: list[Comparison] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What was found for one line, before intervals."""
+
+    name: str
+    kind: Kind
+    statistics: Statistics
+    replies: Sequence[str] = ()
+
+
+def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begin: Begin) -> Evaluation:
+    """Measure bots on a corpus; `begin` is called with each stage and gives what shows its progress."""
+    cleaning = _shared_cleaning(bots)
+    cleaned = clean(counted(corpus, begin("reading")), cleaning, corpus.report)
+    # The corpus is read through before the split is known: whose corpus it is shows in its counts.
+    dialogues = list(cleaned)
+    divided_by = _shared_split(bots, corpus)
+    held_out = _held_out(split(dialogues, divided_by), config.fold, corpus)
+    training = TrainingReplies(held_out.train_replies)
+    measured = [_bot(bot, held_out, training, config, begin) for bot in bots]
+    begin("floors and the human replies")
+    human = _human(held_out, training, config)
+    floor = list(_floors(bots[0], held_out, training, config))
+    begin("intervals")
+    return Evaluation(
+        corpus=corpus.name,
+        split=divided_by,
+        fold=config.fold,
+        tokenizer=bots[0].name,
+        counts=_counts(held_out, config),
+        lines=_lines([*measured, human, *floor], config),
+        comparisons=_comparisons(measured, config),
+        samples=_samples(measured, held_out, config),
+    )
+
+
+# What is measured on
+
+
+def _shared_cleaning(bots: Sequence[Bot]) -> CleaningConfig:
+    """Bots that learned from differently cleaned texts cannot be measured on the same ones."""
+    found = [from_dict(CleaningConfig, bot.checkpoint.config.corpus.get("cleaning", {})) for bot in bots]
+    for bot, cleaning in zip(bots, found, strict=True):
+        if cleaning != found[0]:
+            raise ConfigError(
+                f"{bot.name} learned from texts cleaned in another way than {bots[0].name}",
+                "measure them one by one",
+            )
+    return found[0]
+
+
+def _shared_split(bots: Sequence[Bot], corpus: Corpus) -> str:
+    """The split of the bots that were trained on this corpus: on another, they would know the answers."""
+    own = {bot.name: str(bot.checkpoint.config.corpus.get("split")) for bot in bots if _learned(bot, corpus)}
+    if len(set(own.values())) > 1:
+        told = ", ".join(f"{name} by {how}" for name, how in own.items())
+        raise ConfigError(
+            f"these bots were trained on different splits of this corpus: {told}", "measure them one by one"
+        )
+    return next(iter(own.values()), DEFAULT_SPLIT)
+
+
+def _learned(bot: Bot, corpus: Corpus) -> bool:
+    """Whether the bot was trained on this corpus, wherever it lay and whatever it was called."""
+    facts = bot.checkpoint.config.corpus
+    then, now = facts.get("report", {}), corpus.report.to_dict()
+    counts = ("format", "conversations_listed", "lines_listed", "conversations_read", "lines_read")
+    return isinstance(then, dict) and all(then.get(name) == now[name] for name in counts)
+
+
+def _held_out(folds: Folds, fold: Fold, corpus: Corpus) -> HeldOut:
+    dialogues = folds.test if fold == "test" else folds.validation
+    exchanged, learned = _exchanged(dialogues), _exchanged(folds.train)
+    if not exchanged or not learned:
+        what = f"no exchange in its {fold} part" if learned else "nothing to take floors from"
+        raise CorpusError(f"{corpus.path} has {what}", "it needs more dialogues of two turns or more")
+    prompts, replies = zip(*exchanged, strict=True)
+    train_prompts, train_replies = zip(*learned, strict=True)
+    return HeldOut(dialogues, prompts, replies, folds.train, train_prompts, train_replies)
+
+
+def _exchanged(dialogues: Sequence[Dialogue]) -> list[tuple[str, str]]:
+    """Every reply with the turn before it, in the order of preparation.exchanges."""
+    return [
+        (before.text, reply.text)
+        for dialogue in dialogues
+        for before, reply in zip(dialogue.turns, dialogue.turns[1:], strict=False)
+    ]
+
+
+def _counts(held_out: HeldOut, config: EvaluationConfig) -> dict[str, int]:
+    names = ("likelihood", "ranked", "generated")
+    counts = {name: len(held_out.rows(getattr(config, name))) for name in names}
+    return {"replies in the fold": len(held_out.replies), **counts}
+
+
+# Bots
+
+
+def _bot(
+    bot: Bot, held_out: HeldOut, training: TrainingReplies, config: EvaluationConfig, begin: Begin
+) -> _Measured:
+    limits = dataclasses.replace(bot.responder.examples, reply_limit=UNCUT)
+    examples = exchanges(encode(held_out.dialogues, bot.checkpoint.tokenizer), limits)
+    found = _likelihood(bot, examples, held_out, config, begin(f"{bot.name}: likelihood"))
+    found |= _ranking(bot, examples, held_out, config, begin(f"{bot.name}: finding replies"))
+    rows = held_out.rows(config.generated)
+    replies = _replies(bot, examples, rows, config.seed, begin(f"{bot.name}: replying"))
+    found |= metrics.overlap(replies, [held_out.replies[i] for i in rows])
+    found |= metrics.variety(replies, training)
+    return _Measured(bot.name, "bot", found, replies)
+
+
+def _likelihood(
+    bot: Bot, examples: Examples, held_out: HeldOut, config: EvaluationConfig, progress: Progress
+) -> Statistics:
+    from chatbot.evaluation.likelihood import scores
+
+    rows = held_out.rows(config.likelihood)
+    found = scores(bot.responder.engine, [examples[i] for i in rows], progress)
+    return metrics.likelihood(found, *_extent(examples, rows))
+
+
+def _ranking(
+    bot: Bot, examples: Examples, held_out: HeldOut, config: EvaluationConfig, progress: Progress
+) -> Statistics:
+    """Of each true reply among 19 others."""
+    from chatbot.evaluation.likelihood import scores
+
+    rows, candidates = _candidates(held_out, config)
+    pairs = [
+        Example(examples[row].prompt, examples[candidate].reply)
+        for row, some in zip(rows, candidates, strict=True)
+        for candidate in some
+    ]
+    found = scores(bot.responder.engine, pairs, progress)
+    return _by_likelihood(found, config.seed)
+
+
+def _by_likelihood(scores: NDArray[np.float64], seed: int) -> Statistics:
+    """By nats per token, so that short replies have no advantage."""
+    means = (scores[0] / scores[1]).reshape(-1, CANDIDATES)
+    return metrics.ranking(metrics.ranks(-means, seed))
+
+
+def _replies(
+    bot: Bot, examples: Examples, rows: NDArray[np.int64], seed: int, progress: Progress
+) -> list[str]:
+    """With the bot's own settings; each reply has a seed of its own."""
+    tokenizer, sampling = bot.checkpoint.tokenizer, bot.sampling
+    replies: list[str] = []
+    for at in range(0, len(rows), AT_ONCE):
+        some = range(at, min(at + AT_ONCE, len(rows)))
+        samplers = [
+            Sampler(dataclasses.replace(sampling, seed=seed + i), forbidden=tokenizer.unsayable) for i in some
+        ]
+        prompts = [examples[rows[i]].prompt for i in some]
+        ids = generate_all(bot.responder.engine, prompts, samplers, tokenizer.end, sampling.max_tokens)
+        replies += [tokenizer.decode(reply).strip() for reply in ids]
+        progress(len(replies), len(rows))
+    return replies
+
+
+def _candidates(
+    held_out: HeldOut, config: EvaluationConfig
+) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """Replies to find, and for each its own row and 19 of the same fold with other words."""
+    random = np.random.default_rng(config.seed)
+    rows = held_out.rows(config.ranked)
+    if len(set(held_out.replies)) < CANDIDATES:
+        raise CorpusError(
+            f"its {config.fold} part has fewer than {CANDIDATES} different replies to choose from",
+            "measure on a larger corpus",
+        )
+    return rows, [_others(held_out, int(row), random) for row in rows]
+
+
+def _others(held_out: HeldOut, row: int, random: np.random.Generator) -> NDArray[np.int64]:
+    taken, said = [row], {held_out.replies[row]}
+    while len(taken) < CANDIDATES:
+        other = int(random.integers(len(held_out.replies)))
+        if held_out.replies[other] not in said:
+            taken.append(other)
+            said.add(held_out.replies[other])
+    return np.array(taken)
+
+
+def _extent(examples: Examples, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """White-space words and UTF-8 bytes of replies."""
+    turns = examples.spans[rows, 1]
+    return examples.data.words[turns].astype(np.int64), examples.data.size[turns].astype(np.int64)
+
+
+# Humans and floors
+
+
+def _human(held_out: HeldOut, training: TrainingReplies, config: EvaluationConfig) -> _Measured:
+    replies = [held_out.replies[i] for i in held_out.rows(config.generated)]
+    return _Measured("humans", "human", metrics.variety(replies, training), replies)
+
+
+def _floors(
+    bot: Bot, held_out: HeldOut, training: TrainingReplies, config: EvaluationConfig
+) -> Iterator[_Measured]:
+    rows = held_out.rows(config.generated)
+    references, prompts = [held_out.replies[i] for i in rows], [held_out.prompts[i] for i in rows]
+
+    def of(name: str, replies: Sequence[str], more: Statistics) -> _Measured:
+        found = metrics.overlap(replies, references) | metrics.variety(replies, training)
+        return _Measured(name, "floor", more | found, replies)
+
+    best = floors.fixed(held_out.train_replies)
+    yield of("fixed", [best] * len(rows), {})
+    yield of("random", floors.drawn(held_out.train_replies, len(rows), config.seed), {})
+    retrieval = floors.Retrieval(held_out.train_prompts, held_out.train_replies)
+    yield of("TF-IDF", retrieval.replies(prompts), _retrieval_ranking(retrieval, held_out, config))
+    yield _Measured("unigram", "floor", _unigram(bot, held_out, config))
+
+
+def _retrieval_ranking(
+    retrieval: floors.Retrieval, held_out: HeldOut, config: EvaluationConfig
+) -> Statistics:
+    rows, candidates = _candidates(held_out, config)
+    prompts = [held_out.prompts[row] for row in rows for _ in range(CANDIDATES)]
+    similar = retrieval.similarity(prompts, [held_out.replies[i] for some in candidates for i in some])
+    return metrics.ranking(metrics.ranks(similar.reshape(len(rows), -1), config.seed))
+
+
+def _unigram(bot: Bot, held_out: HeldOut, config: EvaluationConfig) -> Statistics:
+    tokenizer = bot.checkpoint.tokenizer
+    unigram = floors.Unigram(encode(held_out.train, tokenizer), len(tokenizer))
+    limits = dataclasses.replace(bot.responder.examples, reply_limit=UNCUT)
+    examples = exchanges(encode(held_out.dialogues, tokenizer), limits)
+    rows = held_out.rows(config.likelihood)
+    found = metrics.likelihood(unigram.scores([examples[i] for i in rows]), *_extent(examples, rows))
+    _, candidates = _candidates(held_out, config)
+    scores = unigram.scores([examples[i] for some in candidates for i in some])
+    return found | _by_likelihood(scores, config.seed)
+
+
+# The table
+
+
+def _lines(measured: Sequence[_Measured], config: EvaluationConfig) -> list[Line]:
+    lines = []
+    for one in measured:
+        figures = {
+            name: figure(one.statistics[name], config.resamples, config.seed)
+            for name in METRICS
+            if name in one.statistics
+        }
+        lines.append(Line(one.name, one.kind, figures))
+    return [dataclasses.replace(line, missed=_missed(line, lines)) for line in lines]
+
+
+def _missed(line: Line, lines: Sequence[Line]) -> tuple[str, ...]:
+    """The figures of a bot that are no better than the best floor's."""
+    if line.kind != "bot":
+        return ()
+    missed, floor = [], [other for other in lines if other.kind == "floor"]
+    for name, found in line.figures.items():
+        sign = SIGNS[METRICS[name].better]
+        rivals = [sign * other.figures[name].value for other in floor if name in other.figures]
+        if sign and rivals and sign * found.value <= max(rivals):
+            missed.append(name)
+    return tuple(missed)
+
+
+def _comparisons(bots: Sequence[_Measured], config: EvaluationConfig) -> list[Comparison]:
+    """Every two bots, on the same resamples of the same replies."""
+    return [
+        Comparison(
+            one.name,
+            other.name,
+            {
+                name: difference(one.statistics[name], other.statistics[name], config.resamples, config.seed)
+                for name in METRICS
+            },
+        )
+        for i, one in enumerate(bots)
+        for other in bots[i + 1 :]
+    ]
+
+
+def _samples(bots: Sequence[_Measured], held_out: HeldOut, config: EvaluationConfig) -> list[Sample]:
+    """Ten exchanges, evenly spread, to be read."""
+    rows = held_out.rows(config.generated)
+    chosen = np.linspace(0, len(rows) - 1, min(10, len(rows))).astype(int)
+    return [
+        Sample(
+            held_out.prompts[rows[i]],
+            held_out.replies[rows[i]],
+            {bot.name: bot.replies[i] for bot in bots},
+        )
+        for i in chosen
+    ]

@@ -1,0 +1,94 @@
+"""Figures with intervals: the bootstrap (Efron 1979), and its paired form for two bots (Koehn 2004).
+
+N units (replies, or blocks of them), K parts of a statistic, R resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A figure as a function of sums, so that it can be worked out again for any resample.
+
+    parts  (N, K): what each unit contributes
+    value  the figure, from the sums (K,) of the parts over units
+    """
+
+    parts: Floats
+    value: Callable[[Floats], float]
+
+    @classmethod
+    def ratio(cls, above: ArrayLike, below: ArrayLike) -> Statistic:
+        """A sum over a sum: nats of all replies over their words."""
+        parts = np.stack([np.asarray(above, np.float64), np.asarray(below, np.float64)], axis=1)
+        return cls(parts, _quotient)
+
+    @classmethod
+    def mean(cls, values: ArrayLike) -> Statistic:
+        """The mean over units."""
+        array = np.asarray(values, np.float64)
+        return cls.ratio(array, np.ones_like(array))
+
+    def then(self, function: Callable[[float], float]) -> Statistic:
+        """Another figure made of this one: perplexity is exp of nats."""
+        value = self.value
+        return Statistic(self.parts, lambda sums: function(value(sums)))
+
+    def resampled(self, weights: Floats) -> Floats:
+        """The figure of each resample (R,), whose weights (R, N) say how often each unit is in it."""
+        return np.array([self.value(sums) for sums in weights @ self.parts])
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One bot's figure less another's, its 95 % interval, and the two-sided p-value of no difference."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def figure(statistic: Statistic, resamples: int, seed: int) -> Figure:
+    """The figure of all units, with its percentile interval."""
+    values = statistic.resampled(weights(len(statistic.parts), resamples, seed))
+    low, high = np.percentile(values, [2.5, 97.5])
+    return Figure(statistic.value(statistic.parts.sum(0)), float(low), float(high))
+
+
+def difference(one: Statistic, other: Statistic, resamples: int, seed: int) -> Difference:
+    """The difference on the same units: every resample is one of both bots' replies together."""
+    drawn = weights(len(one.parts), resamples, seed)
+    values = one.resampled(drawn) - other.resampled(drawn)
+    low, high = np.percentile(values, [2.5, 97.5])
+    beyond = min(int((values <= 0).sum()), int((values >= 0).sum()))
+    p = min(1.0, 2 * (beyond + 1) / (resamples + 1))
+    value = one.value(one.parts.sum(0)) - other.value(other.parts.sum(0))
+    return Difference(value, float(low), float(high), p)
+
+
+def weights(units: int, resamples: int, seed: int) -> Floats:
+    """How often each unit is in each resample (R, N): as many draws as units, with replacement."""
+    random = np.random.default_rng(seed)
+    return random.multinomial(units, np.full(units, 1 / units), size=resamples).astype(np.float64)
+
+
+def _quotient(sums: Floats) -> float:
+    return float(sums[0] / sums[1]) if sums[1] else 0.0

@@ -1,0 +1,312 @@
+"""Bots measured whole: likelihoods, ranks, floors, the table, and `chatbot eval` as it is called."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from chatbot.batches import IGNORE
+from chatbot.bot import Bot
+from chatbot.checkpoint import Checkpoint
+from chatbot.cli import main
+from chatbot.corpus import open_corpus
+from chatbot.decoding import Sampler, SamplingConfig, generate, generate_all
+from chatbot.engines.torch import TorchEngine, build
+from chatbot.errors import ConfigError
+from chatbot.evaluation import METRICS, Evaluation, EvaluationConfig, evaluate, floors, metrics
+from chatbot.evaluation.likelihood import scores
+from chatbot.evaluation.statistics import Statistic
+from chatbot.models import FAMILIES
+from chatbot.preparation import Encoded, Example, ExamplesConfig, exchanges, unigram_figures
+from chatbot.tokenizer import Tokenizer
+
+WORDS = ["owl", "tree", "house", "river", "bread", "stone", "night", "light", "road", "winter", "song"]
+SMALL = {"likelihood": 60, "ranked": 30, "generated": 20, "resamples": 100}
+QUICK = (
+    *("--size", "nano", "--steps", "12", "--set", "training.evaluations=2"),
+    *("--set", "training.batch_tokens=256", "--set", "training.precision=float32"),
+    *("--set", "sampling.max_tokens=6"),
+)
+
+
+def engine_of(family: str, vocabulary: int = 40) -> TorchEngine:
+    torch.manual_seed(0)
+    model = build(family, {"vocabulary": vocabulary, "width": 8, "layers": 2}).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return TorchEngine(model)
+
+
+EXAMPLES = [
+    Example([3, 7, 8, 2, 3, 9, 2], [10, 11, 2]),
+    Example([3, 7, 2], [12, 13, 14, 15, 16, 2]),
+    Example([3, 30, 31, 32, 2], [2]),
+    Example([3, 7, 8, 2], [11, 10, 2]),
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scores_are_those_of_the_loss_reply_by_reply(family: str) -> None:
+    engine = engine_of(family)
+    found = scores(engine, EXAMPLES)
+    for i, example in enumerate(EXAMPLES):
+        batch = engine.model.batch.collate([example])
+        loss = engine.model.loss(batch)
+        features, targets = engine.model.predict(batch)
+        said = engine.model.output(features).argmax(-1)
+        assert found[0, i] == pytest.approx(loss.total.item(), rel=1e-4)
+        assert found[1, i] == loss.tokens == len(example.reply)
+        assert found[2, i] == int((said == targets)[targets != IGNORE].sum())
+
+
+def test_another_engine_than_torch_has_no_likelihoods() -> None:
+    with pytest.raises(ConfigError, match="torch engine"):
+        scores(object(), EXAMPLES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_replies_decoded_together_are_those_decoded_alone(family: str) -> None:
+    engine, end = engine_of(family), 2
+    prompts = [example.prompt for example in EXAMPLES]
+
+    def samplers() -> list[Sampler]:
+        return [Sampler(SamplingConfig(seed=i, temperature=1.2), forbidden=(0, 1, 3, 4)) for i in range(4)]
+
+    def alone(prompt: Sequence[int], sampler: Sampler) -> list[int]:
+        said: list[int] = []
+        for chosen in generate(engine, prompt, sampler, 30):
+            said.append(chosen.choice.token)
+            if said[-1] == end:
+                break
+        return said
+
+    together = generate_all(engine, prompts, samplers(), end, 30)
+    assert together == [alone(*pair) for pair in zip(prompts, samplers(), strict=True)]
+    assert len({len(reply) for reply in together}) > 1  # some ended before others
+
+
+def test_ranks_count_from_one_and_draw_ties_by_lot() -> None:
+    table = np.array([[3.0, 1, 2], [1, 3, 2], [2, 3, 1]])
+    assert metrics.ranks(table, 0).tolist() == [1, 3, 2]
+    drawn = [int(metrics.ranks(np.zeros((1, 4)), seed)[0]) for seed in range(50)]
+    assert set(drawn) == {1, 2, 3, 4}
+
+
+def test_figures_of_ranks() -> None:
+    found = metrics.ranking(np.array([1, 2, 6, 20]))
+    assert value(found["hits_1"]) == 1 / 4
+    assert value(found["hits_5"]) == 2 / 4
+    assert value(found["mrr"]) == pytest.approx((1 + 1 / 2 + 1 / 6 + 1 / 20) / 4)
+
+
+def test_figures_of_likelihood() -> None:
+    table = np.array([[2.0, 6.0], [2, 3], [1, 1]])
+    found = metrics.likelihood(table, np.array([1, 3]), np.array([10, 6]))
+    assert value(found["nats_per_word"]) == 2
+    assert value(found["perplexity_per_word"]) == pytest.approx(math.exp(2))
+    assert value(found["bits_per_byte"]) == pytest.approx(8 / math.log(2) / 16)
+    assert value(found["token_accuracy"]) == 2 / 5
+
+
+def value(statistic: Statistic) -> float:
+    return statistic.value(statistic.parts.sum(0))
+
+
+# floors
+
+
+def test_the_fixed_reply_is_a_common_one_that_overlaps_most() -> None:
+    training = ["no"] * 4 + ["I see you"] * 3 + ["I see them", "you see me", "I see it"]
+    assert floors.fixed(training) == "I see you"
+
+
+def test_random_replies_come_from_the_training_part() -> None:
+    found = floors.drawn(["a", "b", "c"], 30, 0)
+    assert set(found) == {"a", "b", "c"}
+    assert found == floors.drawn(["a", "b", "c"], 30, 0)
+
+
+def test_retrieval_answers_as_the_most_similar_prompt_was_answered() -> None:
+    answers = ["In the oak.", "Yes.", "No."]
+    retrieval = floors.Retrieval(["Where is the owl?", "Do you like bread?", "Go!"], answers)
+    assert retrieval.replies(["the owl, where", "BREAD", "go", "xyz"]) == [*answers, answers[0]]
+    near, far = retrieval.similarity(["the owl", "the owl"], ["an owl?", "bread"])
+    assert near > far == 0
+
+
+def test_the_unigram_floor_is_the_one_of_the_training(encoded: Encoded, tokenizer: Tokenizer) -> None:
+    replies = exchanges(encoded, ExamplesConfig())
+    found = floors.Unigram(encoded, len(tokenizer)).scores(list(replies))
+    expected = unigram_figures(encoded, replies, len(tokenizer))
+    assert found[0].sum() / found[1].sum() == pytest.approx(expected.nats_per_token)
+
+
+# the whole
+
+
+def write_corpus(folder: Path, count: int = 150) -> None:
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    with (folder / "dialogues.jsonl").open("w") as file:
+        for number in range(count):
+            texts = [" ".join(random.choice(WORDS, random.integers(2, 6))) for _ in range(4)]
+            said = [{"speaker": "AB"[i % 2], "text": text.capitalize() + "."} for i, text in enumerate(texts)]
+            file.write(json.dumps({"turns": said, "source": f"day {number}"}) + "\n")
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a corpus and a bot of each family."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_corpus(folder / "owls")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        result = run("train", "owls", *QUICK)
+        assert result.exit_code == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That folder, to work in."""
+    monkeypatch.chdir(trained)
+    return trained
+
+
+def measured(names: Sequence[str], corpus: str = "owls", **settings: Any) -> Evaluation:
+    bots = [Bot.load(name) for name in names]
+    config = EvaluationConfig(**{**SMALL, **settings})
+    return evaluate(bots, open_corpus(Path(corpus)), config, lambda stage: lambda done, total: None)
+
+
+BOTS = ("owls-gpt", "owls-seq2seq")
+
+
+def test_every_line_has_the_figures_that_it_can_have(here: Path) -> None:
+    found = measured(BOTS)
+    lines = {line.name: set(line.figures) for line in found.lines}
+    variety = {*metrics.VARIETY, "copied", "verbatim"}
+    ranking, overlap = {"hits_1", "hits_5", "mrr"}, set(metrics.OVERLAP)
+    likelihood = {"bits_per_byte", "nats_per_word", "perplexity_per_word", "token_accuracy"}
+    assert lines == {
+        **{name: set(METRICS) for name in BOTS},
+        "humans": variety,
+        "fixed": variety | overlap,
+        "random": variety | overlap,
+        "TF-IDF": variety | overlap | ranking,
+        "unigram": likelihood | ranking,
+    }
+    for line in found.lines:
+        for figure in line.figures.values():
+            assert figure.low <= figure.high
+
+
+def test_two_runs_give_the_same_figures(here: Path) -> None:
+    assert measured(["owls-gpt"]) == measured(["owls-gpt"])
+
+
+def test_figures_do_not_depend_on_who_else_is_measured(here: Path) -> None:
+    assert measured(BOTS).lines[0] == measured(["owls-gpt"]).lines[0]
+
+
+def test_the_likelihood_is_the_one_that_the_training_found(here: Path) -> None:
+    checkpoint = Checkpoint.load(Path("checkpoints/owls-gpt"))
+    found = measured(["owls-gpt"], fold="validation", likelihood=0).lines[0]
+    expected = checkpoint.weights().header["figures"]
+    assert found.figures["nats_per_word"].value == pytest.approx(expected["nats_per_word"], rel=1e-5)
+    assert found.figures["bits_per_byte"].value == pytest.approx(expected["bits_per_byte"], rel=1e-5)
+
+
+def test_what_does_not_beat_the_floors_is_marked(here: Path) -> None:
+    for line in measured(BOTS).lines:
+        floor = [one for one in measured(BOTS).lines if one.kind == "floor" and "hits_1" in one.figures]
+        if line.kind == "bot":
+            beaten = line.figures["hits_1"].value > max(one.figures["hits_1"].value for one in floor)
+            assert ("hits_1" in line.missed) == (not beaten)
+        else:
+            assert line.missed == ()
+
+
+def test_bots_are_compared_in_pairs(here: Path) -> None:
+    found = measured(BOTS)
+    (pair,) = found.comparisons
+    assert (pair.one, pair.other) == BOTS
+    one, other = (found.lines[i].figures["nats_per_word"].value for i in (0, 1))
+    assert pair.differences["nats_per_word"].value == pytest.approx(one - other)
+
+
+def test_samples_are_real_exchanges(here: Path) -> None:
+    found = measured(BOTS)
+    said = (here / "owls" / "dialogues.jsonl").read_text()
+    assert len(found.samples) == 10
+    assert all(sample.prompt in said and sample.human in said for sample in found.samples)
+    assert set(found.samples[0].replies) == set(BOTS)
+
+
+def test_bots_are_measured_on_what_their_own_split_held_out(here: Path) -> None:
+    result = run("train", "owls", "--name", "other", "--split", "parlai", "--model", "gpt", *QUICK)
+    assert result.exit_code == 0
+    assert measured(["other-gpt"]).split == "parlai"
+    with pytest.raises(ConfigError, match="splits of this corpus: owls-gpt by source, other-gpt by parlai"):
+        measured(["owls-gpt", "other-gpt"])
+
+
+def test_another_corpus_than_its_own_is_divided_by_source(here: Path) -> None:
+    write_corpus(here / "newer", 160)
+    assert measured(["owls-gpt"], "newer").split == "source"
+
+
+# the command
+
+ARGUMENTS = [part for name, value in SMALL.items() for part in (f"--{name}", str(value))]
+
+
+def test_the_command_prints_a_table(here: Path) -> None:
+    result = run("eval", *BOTS, "owls", *ARGUMENTS)
+    assert result.exit_code == 0, result.stderr
+    assert "hits@1 of 20, %" in result.stdout
+    assert "TF-IDF" in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_json_has_everything(here: Path) -> None:
+    result = run("eval", *BOTS, "owls", "--json", *ARGUMENTS)
+    found = json.loads(result.stdout)
+    assert [line["name"] for line in found["lines"][:3]] == [*BOTS, "humans"]
+    assert found["lines"][0]["figures"]["nats_per_word"]["value"] > 0
+    assert found["fold"] == "test"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("owls-gpt", "nowhere"), "there is no nowhere"),
+        (("owls-gtp", "owls"), "there is no bot 'owls-gtp'"),
+        (("owls-gpt", "owls-gpt", "owls"), "a bot is named twice"),
+        (("owls-gpt", "owls", "--fold", "train"), "eval.fold must be one of validation, test"),
+        (("owls-gpt", "owls", "--ranked", "-1"), "ranked must not be negative"),
+        (("owls-gpt", "owls", "--resamples", "5"), "resamples must be at least 100"),
+        (("owls-gpt", "short"), "fewer than 20 different replies"),
+        (("owls-gpt", "single"), "no exchange in its test part"),
+    ],
+)
+def test_what_the_user_got_wrong_is_one_line(here: Path, arguments: tuple[str, ...], what: str) -> None:
+    for name, count in (("short", 60), ("single", 1)):
+        if not (here / name).exists():
+            write_corpus(here / name, count)
+    result = run("eval", *arguments)
+    assert result.exit_code == 1, result.exception
+    assert what in result.stderr
+    assert result.stdout == ""

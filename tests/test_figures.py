@@ -1,0 +1,56 @@
+"""An evaluation, printed."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from chatbot.evaluation import Comparison, Difference, Evaluation, Figure, Line, Sample
+from chatbot.terminal.figures import table
+
+EVIL = "\x1b[31mred"
+WORD, HITS = Figure(5.9, 5.8, 6.0), Figure(0.04, 0.03, 0.06)
+LOW = {"nats_per_word": Figure(9.8, 9.7, 9.9), "hits_1": Figure(0.05, 0.04, 0.06)}
+FOUND = Evaluation(
+    corpus="owls",
+    split="source",
+    fold="test",
+    tokenizer="wise",
+    counts={"replies in the fold": 12_941, "likelihood": 12_941, "ranked": 1000, "generated": 1000},
+    lines=[
+        Line("wise", "bot", {"nats_per_word": WORD, "hits_1": HITS}, ("hits_1",)),
+        Line("humans", "human", {"length": Figure(10.4, 9.4, 11.6)}),
+        Line("unigram", "floor", LOW),
+    ],
+    comparisons=[Comparison("wise", "old", {"nats_per_word": Difference(-0.25, -0.5, -0.125, 0.002)})],
+    samples=[Sample(f"Hello {EVIL}?", "Hi.", {"wise": "", "old": EVIL})],
+)
+
+
+def printed(width: int) -> str:
+    console = Console(file=StringIO(), width=width, force_terminal=True, color_system=None)
+    console.print(table(FOUND))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_figures_stand_beside_their_intervals_and_floors() -> None:
+    rows = [line.split() for line in printed(100).splitlines()]
+    assert ["nats", "per", "word", "5.900", "±0.100", "9.800"] in rows
+    assert ["hits@1", "of", "20,", "%", "4.0", "±1.5!", "5.0"] in rows
+    assert ["words", "in", "a", "reply", "10.4", "±1.1"] in rows
+    assert not any("MRR" in row for row in rows)  # nobody has it
+
+
+def test_what_it_was_measured_on_differences_and_samples_are_there() -> None:
+    shown = printed(200)
+    assert "test part of the split by source: 12,941 replies" in shown
+    assert "nats per word: -0.250 (-0.500 to -0.125), p = 0.002" in shown
+    assert "  wise: (no words)" in shown
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_nothing_that_a_terminal_obeys_is_printed(width: int) -> None:
+    assert "\x1b[31m" not in printed(width)
