@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from chatbot.corpus.cleaning import clean_text
-from chatbot.decoding import Sampler, SamplingConfig, generate
+from chatbot.decoding import Sampler, SamplingConfig, generate, generate_all
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import Engine
 from chatbot.errors import ChatbotError
@@ -78,6 +78,9 @@ class Reply:
         return cls(text.strip(), prompt, tuple(tokens), end.reason)
 
 
+AT_ONCE = 64  # replies decoded together
+
+
 class Responder:
     """Answers dialogues: engine, tokenizer and sampling together."""
 
@@ -110,6 +113,26 @@ class Responder:
                 yield ReplyEnd("finished", stream.close())
                 return
         yield ReplyEnd("length", stream.close())
+
+    def reply_all(
+        self, prompts: Sequence[Sequence[int]], progress: Callable[[int, int], None] | None = None
+    ) -> list[str]:
+        """Answer many prompts, given as ids, decoded together. The i-th has the sampling's seed plus i."""
+        replies: list[str] = []
+        for at in range(0, len(prompts), AT_ONCE):
+            some = prompts[at : at + AT_ONCE]
+            samplers = [self._sampler(at + i) for i in range(len(some))]
+            found = generate_all(self.engine, some, samplers, self.tokenizer.end, self.sampling.max_tokens)
+            replies += [self.tokenizer.decode(ids).strip() for ids in found]
+            if progress:
+                progress(len(replies), len(prompts))
+        return replies
+
+    def _sampler(self, number: int) -> Sampler:
+        """The sampler of the n-th of many replies."""
+        seed = self.sampling.seed
+        changed = self.sampling if seed is None else replace(self.sampling, seed=seed + number)
+        return Sampler(changed, forbidden=self.tokenizer.unsayable)
 
 
 def _cleaned(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:

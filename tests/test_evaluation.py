@@ -117,7 +117,7 @@ def test_figures_of_likelihood() -> None:
 
 
 def value(statistic: Statistic) -> float:
-    return statistic.value(statistic.parts.sum(0))
+    return statistic.total
 
 
 # floors

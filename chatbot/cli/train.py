@@ -187,6 +187,7 @@ def _train_all(
             say(f"{folder} is trained already")
         else:
             _train(trainer, folder)
+            _look_at(folder, prepared, request.device)
 
 
 def _check_settings(request: Request) -> None:
@@ -363,6 +364,17 @@ def _train(trainer: Trainer, folder: Path) -> None:
     if stopped.reason == "interrupted":
         say(f"saved in {folder}; to go on, give the same command with --resume")
         raise KeyboardInterrupt
+
+
+def _look_at(folder: Path, prepared: Prepared, device: str) -> None:
+    """Say how varied the new bot's replies are, and how to talk to it."""
+    from chatbot.bot import Bot
+    from chatbot.evaluation.dullness import first_look
+    from chatbot.terminal.progress import say, track
+
+    with track("replying to validation prompts") as progress:
+        found = first_look(Bot.load(folder, device), prepared.validation, progress)
+    say(f"{folder.name} is {found}")
     say(f"talk to it: chatbot chat {folder.name}")
 
 

@@ -19,10 +19,10 @@ from chatbot.config import from_dict, setting
 from chatbot.corpus import Corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import DEFAULT_SPLIT, Folds, split
-from chatbot.decoding import Sampler, generate_all
 from chatbot.dialogue import Dialogue
 from chatbot.errors import ConfigError, CorpusError
 from chatbot.evaluation import floors, metrics
+from chatbot.evaluation.dullness import Variety, dullness
 from chatbot.evaluation.metrics import METRICS, Metric, Statistics
 from chatbot.evaluation.novelty import TrainingReplies
 from chatbot.evaluation.statistics import Difference, Figure, difference, figure
@@ -34,7 +34,6 @@ Fold = Literal["validation", "test"]
 Kind = Literal["bot", "human", "floor"]
 Progress = Callable[[int, int], None]
 Begin = Callable[[str], Progress]
-AT_ONCE = 64  # replies decoded together
 SIGNS = {"less": -1, "more": 1, "human": 0}
 
 
@@ -117,6 +116,7 @@ class Evaluation:
     lines: list[Line]
     comparisons: list[Comparison] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    dullness: dict[str, str] = field(default_factory=dict)  # a plain line for each bot
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,10 @@ def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begi
         lines=_lines([*measured, human, *floor], config),
         comparisons=_comparisons(measured, config),
         samples=_samples(measured, held_out, config),
+        dullness={
+            bot.name: dullness(Variety.of(found.replies), Variety.of(human.replies), bot.sampling)
+            for bot, found in zip(bots, measured, strict=True)
+        },
     )
 
 
@@ -226,7 +230,10 @@ def _bot(
     found = _likelihood(bot, examples, held_out, config, begin(f"{bot.name}: likelihood"))
     found |= _ranking(bot, examples, held_out, config, begin(f"{bot.name}: finding replies"))
     rows = held_out.rows(config.generated)
-    replies = _replies(bot, examples, rows, config.seed, begin(f"{bot.name}: replying"))
+    sampling = dataclasses.replace(bot.sampling, seed=config.seed)
+    replies = bot.responder.with_sampling(sampling).reply_all(
+        [examples[i].prompt for i in rows], begin(f"{bot.name}: replying")
+    )
     found |= metrics.overlap(replies, [held_out.replies[i] for i in rows])
     found |= metrics.variety(replies, training)
     return _Measured(bot.name, "bot", found, replies)
@@ -262,24 +269,6 @@ def _by_likelihood(scores: NDArray[np.float64], seed: int) -> Statistics:
     """By nats per token, so that short replies have no advantage."""
     means = (scores[0] / scores[1]).reshape(-1, CANDIDATES)
     return metrics.ranking(metrics.ranks(-means, seed))
-
-
-def _replies(
-    bot: Bot, examples: Examples, rows: NDArray[np.int64], seed: int, progress: Progress
-) -> list[str]:
-    """With the bot's own settings; each reply has a seed of its own."""
-    tokenizer, sampling = bot.checkpoint.tokenizer, bot.sampling
-    replies: list[str] = []
-    for at in range(0, len(rows), AT_ONCE):
-        some = range(at, min(at + AT_ONCE, len(rows)))
-        samplers = [
-            Sampler(dataclasses.replace(sampling, seed=seed + i), forbidden=tokenizer.unsayable) for i in some
-        ]
-        prompts = [examples[rows[i]].prompt for i in some]
-        ids = generate_all(bot.responder.engine, prompts, samplers, tokenizer.end, sampling.max_tokens)
-        replies += [tokenizer.decode(reply).strip() for reply in ids]
-        progress(len(replies), len(rows))
-    return replies
 
 
 def _candidates(

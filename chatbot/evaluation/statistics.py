@@ -42,6 +42,11 @@ class Statistic:
         value = self.value
         return Statistic(self.parts, lambda sums: function(value(sums)))
 
+    @property
+    def total(self) -> float:
+        """The figure of all units."""
+        return self.value(self.parts.sum(0))
+
     def resampled(self, weights: Floats) -> Floats:
         """The figure of each resample (R,), whose weights (R, N) say how often each unit is in it."""
         return np.array([self.value(sums) for sums in weights @ self.parts])
@@ -70,7 +75,7 @@ def figure(statistic: Statistic, resamples: int, seed: int) -> Figure:
     """The figure of all units, with its percentile interval."""
     values = statistic.resampled(weights(len(statistic.parts), resamples, seed))
     low, high = np.percentile(values, [2.5, 97.5])
-    return Figure(statistic.value(statistic.parts.sum(0)), float(low), float(high))
+    return Figure(statistic.total, float(low), float(high))
 
 
 def difference(one: Statistic, other: Statistic, resamples: int, seed: int) -> Difference:
@@ -80,8 +85,7 @@ def difference(one: Statistic, other: Statistic, resamples: int, seed: int) -> D
     low, high = np.percentile(values, [2.5, 97.5])
     beyond = min(int((values <= 0).sum()), int((values >= 0).sum()))
     p = min(1.0, 2 * (beyond + 1) / (resamples + 1))
-    value = one.value(one.parts.sum(0)) - other.value(other.parts.sum(0))
-    return Difference(value, float(low), float(high), p)
+    return Difference(one.total - other.total, float(low), float(high), p)
 
 
 def weights(units: int, resamples: int, seed: int) -> Floats:

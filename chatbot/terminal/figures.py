@@ -24,6 +24,8 @@ def _parts(evaluation: Evaluation) -> Iterator[RenderableType]:
     yield Text(described(evaluation))
     yield _figures(evaluation)
     yield Text(f"± 95 % interval (bootstrap).  {MISSED} no better than the best floor.", style="dim")
+    for name, line in evaluation.dullness.items():
+        yield Text(f"{printable(name)} is {line}")
     for comparison in evaluation.comparisons:
         yield Text()
         yield Text(f"{printable(comparison.one)} less {printable(comparison.other)}", style="bold")
