@@ -4,7 +4,9 @@ config.json           a section per owner: model, tokenizer, training, sampling,
 tokenizer.model       SentencePiece
 model.safetensors     the best weights, with their figures and date in the header
 training.safetensors  the state to go on from, all in one file so that it is of one moment
-metrics.jsonl         a line for each evaluation
+metrics.jsonl         a line for each validation
+evaluation.json       the last `chatbot eval`, if there was one
+README.md             the bot's card, if `chatbot report` made one
 
 Every file is written beside and renamed, so none is ever half a file; tensors carry their checksum.
 """
@@ -35,7 +37,7 @@ from chatbot.tokenizer import Tokenizer
 
 FORMAT = 1
 CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.model", "model.safetensors"
-TRAINING, METRICS = "training.safetensors", "metrics.jsonl"
+TRAINING, METRICS, EVALUATION = "training.safetensors", "metrics.jsonl", "evaluation.json"
 
 Tensors = Mapping[str, NDArray[Any]]  # Any: training state holds floats and bytes
 Section = dict[str, Any]  # Any: JSON values; the section's owner checks them
@@ -164,6 +166,28 @@ class Checkpoint:
                 lines.write(json.dumps(figures) + "\n")
         except OSError as error:
             raise CheckpointError(f"{file} cannot be written: {error.strerror}") from None
+
+    def metrics(self) -> list[Section]:
+        """The lines of metrics.jsonl, without broken ones; empty where there are none."""
+        file = self.folder / METRICS
+        if not file.is_file():
+            return []
+        return [line for text in file.read_text(errors="replace").splitlines() if (line := _object(text))]
+
+    def evaluation(self) -> Section | None:
+        """The last evaluation as JSON values; None if there was none."""
+        file = self.folder / EVALUATION
+        if not file.is_file():
+            return None
+        found = _object(file.read_text(errors="replace"))
+        if not found:
+            raise CheckpointError(f"{file} is damaged", "make it again: chatbot eval")
+        return found
+
+    def save_text(self, name: str, text: str) -> None:
+        """Replace a text file of the folder: the evaluation, the card."""
+        with _beside(self.folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
 
     def forget_after(self, step: int) -> None:
         """Drop the lines of metrics.jsonl that a resumed training will write again."""
@@ -345,10 +369,19 @@ def _beside(file: Path) -> Iterator[Path]:
         ) from None
 
 
+def _object(text: str) -> Section | None:
+    """The JSON object of a text, None where it holds none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def _step_of(line: str) -> int:
     try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+        return int((_object(line) or {})["step"])
+    except (ValueError, KeyError, TypeError, OverflowError):
         return 0
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from chatbot.evaluation.likelihood import scores
 from chatbot.evaluation.statistics import Statistic
 from chatbot.models import FAMILIES
 from chatbot.preparation import Encoded, Example, ExamplesConfig, exchanges, unigram_figures
+from chatbot.report import card, curve, page
 from chatbot.tokenizer import Tokenizer
 
 WORDS = ["owl", "tree", "house", "river", "bread", "stone", "night", "light", "road", "winter", "song"]
@@ -287,6 +290,64 @@ def test_json_has_everything(here: Path) -> None:
     assert [line["name"] for line in found["lines"][:3]] == [*BOTS, "humans"]
     assert found["lines"][0]["figures"]["nats_per_word"]["value"] > 0
     assert found["fold"] == "test"
+
+
+def test_a_report_shows_what_was_measured(here: Path, tmp_path: Path) -> None:
+    assert run("eval", *BOTS, "owls", *ARGUMENTS).exit_code == 0
+    out = tmp_path / "page.html"
+    result = run("report", "owls-gpt", "--out", str(out))
+    assert result.exit_code == 0, (result.stderr, result.exception)
+    assert result.stdout.splitlines() == [str(out), "checkpoints/owls-gpt/README.md"]
+    page, card = out.read_text(), Path("checkpoints/owls-gpt/README.md").read_text()
+    nats = Checkpoint.load(Path("checkpoints/owls-gpt")).evaluation()["lines"][0]["figures"]["nats_per_word"]  # type: ignore[index]
+    assert f"{nats['value']:.3f}" in page
+    assert f"{nats['value']:.3f}" in card
+    assert "<polyline" in page
+    assert 'class="map"' in page
+    assert not re.search(r"""(?:src|href)=|@import|url\(""", page)  # nothing beside it is needed
+
+
+def test_a_report_of_a_bot_that_was_never_measured_says_so(here: Path, tmp_path: Path) -> None:
+    for bot in BOTS:
+        (Path("checkpoints") / bot / "evaluation.json").unlink(missing_ok=True)
+    result = run("report", "owls-seq2seq", "--out", str(tmp_path / "page.html"))
+    assert result.exit_code == 0, (result.stderr, result.exception)
+    assert "Not measured yet" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"lines": 3}', '{"lines": [{"figures": {"f1": 1}}]}'])
+def test_a_damaged_evaluation_is_said(here: Path, tmp_path: Path, text: str) -> None:
+    file = Path("checkpoints/owls-gpt/evaluation.json")
+    file.write_text(text)
+    result = run("report", "owls-gpt", "--out", str(tmp_path / "page.html"))
+    file.unlink()
+    assert result.exit_code == 1, result.exception
+    assert "damaged" in result.stderr
+    assert "chatbot eval" in result.stderr
+
+
+def test_nothing_in_a_report_is_markup_but_our_own(here: Path, tmp_path: Path) -> None:
+    bot = Bot.load("owls-gpt")
+    evil = "<script>alert(1)</script> [x](javascript:1) | `"
+    corpus = {**bot.checkpoint.config.corpus, "name": evil, "split": evil}
+    config = dataclasses.replace(bot.checkpoint.config, corpus=corpus, size=evil)
+    spoiled = Bot(dataclasses.replace(bot.checkpoint, config=config), bot.responder)
+    assert "<script" not in page(spoiled)
+    assert "\\[x\\]\\(javascript" in card(spoiled)
+    assert "<script" not in card(spoiled).replace("\\<script", "")
+
+
+def test_a_curve_needs_two_validations_and_leaves_broken_lines_out() -> None:
+    lines: list[dict[str, Any]] = [
+        {"seconds": 60, "nats_per_word": 8.0},
+        {"seconds": "x"},
+        {"seconds": 120, "nats_per_word": 6.0},
+    ]
+    found = curve(lines)
+    assert found is not None
+    assert (found.minutes, found.highest, found.lowest) == (2, 8, 6)
+    assert found.points == ((320, 0), (640, 240))
+    assert curve(lines[:2]) is None
 
 
 @pytest.mark.parametrize(

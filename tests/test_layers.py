@@ -39,6 +39,7 @@ LINES = {
     "chatbot.bot": 5.5,
     "chatbot.evaluation": 5.7,
     "chatbot.terminal": 6,
+    "chatbot.report": 6.5,
     "chatbot.cli": 7,
     "chatbot.__main__": 7,
 }

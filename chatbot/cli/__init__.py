@@ -24,6 +24,7 @@ COMMANDS = Registry(
         "chat": "chatbot.cli.chat:chat",
         "eval": "chatbot.cli.eval:eval_",
         "list": "chatbot.cli.list:list_",
+        "report": "chatbot.cli.report:report",
         "train": "chatbot.cli.train:train",
     },
 )

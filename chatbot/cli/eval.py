@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from chatbot.bot import Bot
+from chatbot.checkpoint import EVALUATION
 from chatbot.config import help_of, override, to_dict
 from chatbot.corpus import open_corpus
-from chatbot.errors import ConfigError
+from chatbot.errors import CheckpointError, ConfigError
 from chatbot.evaluation import Evaluation, EvaluationConfig, evaluate
 from chatbot.terminal.text import escaped
 
@@ -52,8 +54,12 @@ def eval_(names: tuple[str, ...], corpus: Path, as_json: bool, device: str, **se
     opened, bots = open_corpus(corpus), [Bot.load(name, device) for name in names]
     with stages() as begin:
         found = evaluate(bots, opened, config, begin)
+    text = json.dumps(to_dict(found), ensure_ascii=False)
+    for bot in bots:
+        with suppress(CheckpointError):  # a bot that is not ours to write is measured all the same
+            bot.checkpoint.save_text(EVALUATION, text + "\n")
     if as_json:
-        click.echo(escaped(json.dumps(to_dict(found), ensure_ascii=False)))
+        click.echo(escaped(text))
     else:
         _print(found)
 

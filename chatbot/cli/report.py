@@ -1,0 +1,35 @@
+"""Write a bot's report: a page to open in a browser, and its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chatbot.bot import Bot
+from chatbot.errors import ChatbotError
+
+CARD = "README.md"
+
+
+@click.command(
+    "report",
+    help=__doc__,
+    epilog="Run `chatbot eval` first: its table becomes part of the page. The card is written into the bot's "
+    "folder as README.md.",
+)
+@click.argument("name", metavar="[BOT]", required=False)
+@click.option("--out", type=click.Path(path_type=Path), help="The page's file.  [default: BOT.html]")
+def report(name: str | None, out: Path | None) -> None:
+    """Fill the templates and say where the files are."""
+    from chatbot.report import card, page  # brings torch
+
+    bot = Bot.load(name)
+    out = out or Path(f"{bot.name}.html")
+    try:
+        out.write_text(page(bot), encoding="utf-8")
+    except OSError as error:
+        raise ChatbotError(f"{out} cannot be written: {error.strerror}") from None
+    click.echo(str(out))
+    bot.checkpoint.save_text(CARD, card(bot))
+    click.echo(str(bot.checkpoint.folder / CARD))

@@ -1,0 +1,147 @@
+"""A bot's report: one page to open in a browser, and the card that stands in its folder as README.md.
+
+Both are filled from the bot's own folder: settings, metrics.jsonl, the last evaluation, and a few replies
+that are made on the spot. Templates escape everything: texts come from corpora and models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from chatbot.bot import Bot
+from chatbot.corpus.download import SOURCES
+from chatbot.errors import ChatbotError
+from chatbot.evaluation import METRICS
+from chatbot.terminal.attention import WordAttention, words
+from chatbot.terminal.figures import shown, title
+from chatbot.terminal.text import printable
+from chatbot.training import PROMPTS
+
+WIDTH, HEIGHT = 640, 240  # of the curve, in pixels
+
+Record = dict[str, Any]  # Any: JSON values
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure of the table, as text; missed: it does not beat the floors."""
+
+    text: str
+    interval: str = ""
+    missed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Validation through the training: points in pixels, and what the axes' ends stand for."""
+
+    points: tuple[tuple[float, float], ...]
+    minutes: float
+    highest: float
+    lowest: float
+
+
+def page(bot: Bot) -> str:
+    """The report as one HTML page that needs nothing beside it."""
+    return _environment().get_template("page.html").render(**_facts(bot))
+
+
+def card(bot: Bot) -> str:
+    """The card as Markdown."""
+    return _environment().get_template("card.md").render(**_facts(bot))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("chatbot", "report"),
+        autoescape=lambda name: bool(name and name.endswith(".html")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["md"] = markdown
+    environment.filters["line"] = printable
+    return environment
+
+
+def markdown(text: object) -> str:
+    """Text that Markdown shows as it is, on one line, also in a table."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", printable(str(text)))
+
+
+def _facts(bot: Bot) -> Record:
+    config, header = bot.checkpoint.config, bot.checkpoint.weights().header
+    evaluation = bot.checkpoint.evaluation()
+    replies = [(prompt, bot.reply(prompt, seed=0)) for prompt in PROMPTS]
+    source = SOURCES.get(str(config.corpus.get("name")))
+    return {
+        "name": bot.name,
+        "config": config,
+        "parameters": sum(array.size for array in bot.checkpoint.weights().tensors.values()),
+        "trained": str(header.get("trained", ""))[:10],
+        "step": header.get("step"),
+        "figures": header.get("figures") or {},
+        "curve": curve(bot.checkpoint.metrics()),
+        "replies": [(prompt, reply.text) for prompt, reply in replies],
+        "maps": [(prompt, words(reply)) for prompt, reply in replies if words(reply).rows],
+        "shades": shades,
+        "table": table(evaluation) if evaluation else None,
+        "evaluation": evaluation,
+        "licence": source.licence if source else "whoever gave you the corpus decides",
+        "url": source.url if source else "",
+        "sections": ("model", "tokenizer", "training", "sampling", "examples"),
+    }
+
+
+def curve(metrics: Sequence[Record]) -> Curve | None:
+    """Nats per word of each validation over the minutes of training; None for fewer than two."""
+    found = [point for line in metrics if (point := _point(line))]
+    if len(found) < 2:
+        return None
+    last, values = max(x for x, _ in found) or 1.0, [y for _, y in found]
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    points = [(round(WIDTH * x / last, 1), round(HEIGHT * (high - y) / span, 1)) for x, y in found]
+    return Curve(tuple(points), last, high, low)
+
+
+def _point(line: Record) -> tuple[float, float] | None:
+    """Minutes and nats per word; None for a damaged line."""
+    try:
+        return float(line["seconds"]) / 60, float(line["nats_per_word"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def table(evaluation: Record) -> Record:
+    """The evaluation's lines as columns: names, kinds, and a row of cells for each metric."""
+    try:
+        lines = evaluation["lines"]
+        rows = [
+            (title(metric), [_cell(line, name) for line in lines])
+            for name, metric in METRICS.items()
+            if any(name in line["figures"] for line in lines)
+        ]
+        return {"names": [(line["name"], line["kind"]) for line in lines], "rows": rows}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ChatbotError(f"the evaluation is damaged: {error!r}", "make it again: chatbot eval") from None
+
+
+def _cell(line: Record, name: str) -> Cell:
+    if name not in line["figures"]:
+        return Cell("")
+    found, metric = line["figures"][name], METRICS[name]
+    interval = shown(metric, (float(found["high"]) - float(found["low"])) / 2)
+    return Cell(shown(metric, float(found["value"])), interval, name in line["missed"])
+
+
+def shades(attention: WordAttention) -> list[tuple[str, list[tuple[str, float]]]]:
+    """Each word of the reply, with the share of its look that fell on each word of the prompt."""
+    columns = [word.text for word in attention.columns]
+    return [(row.text, list(zip(columns, row.weights, strict=True))) for row in attention.rows]
