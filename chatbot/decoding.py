@@ -16,12 +16,16 @@ from chatbot.engines.base import Engine
 from chatbot.errors import ChatbotError, ConfigError
 
 Floats = NDArray[np.float32]
+PLAUSIBLE = 0.05  # of the likeliest token's probability: what guidance may choose from
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
     """How a reply is drawn. The rules are applied in the order of the fields."""
 
+    guidance: float = setting(
+        1.0, "how much a reply has to do with its prompt; 0 takes the model's probabilities as they are"
+    )
     top_k: int = setting(40, "keep the k most probable tokens; 0 keeps all")
     temperature: float = setting(0.7, "below 1 safer, above 1 wilder; 0 always takes the most probable token")
     top_p: float = setting(0.9, "keep the most probable tokens that together reach p; 1 keeps all")
@@ -38,7 +42,33 @@ class SamplingConfig:
             raise ConfigError(f"seed must not be negative, not {self.seed}")
 
 
-def top_k(logits: Floats, so_far: Sequence[int], value: float) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a rule may look at besides the logits.
+
+    so_far      the reply's tokens
+    unprompted  the logits (V,) of the same reply to a prompt that says nothing, where they are known
+    """
+
+    so_far: Sequence[int] = ()
+    unprompted: Floats | None = None
+
+
+def guidance(logits: Floats, seen: Seen, value: float) -> Floats:
+    """Move away from what would be said to any prompt: log p + g (log p - log p without the prompt).
+
+    This is MMI-antiLM (Li et al. 2016; lambda = g / (1 + g)), token by token, also known as classifier-free
+    guidance (Sanchez et al. 2023; gamma = 1 + g). Only tokens that are plausible by themselves stay, as in
+    contrastive decoding (X. L. Li et al. 2023): without that, what is rare everywhere would win.
+    """
+    if value == 0 or seen.unprompted is None:
+        return logits
+    own, other = (np.log(np.maximum(softmax(x), 1e-30)) for x in (logits, seen.unprompted))
+    guided = own + value * (own - other)
+    return np.where(own >= own.max() + np.log(PLAUSIBLE), guided, -np.inf).astype(np.float32)
+
+
+def top_k(logits: Floats, seen: Seen, value: float) -> Floats:
     """Keep the k largest logits (Fan et al. 2018, section 5.4); ties with the k-th stay."""
     k = int(value)
     if k == 0 or k >= logits.size:
@@ -47,7 +77,7 @@ def top_k(logits: Floats, so_far: Sequence[int], value: float) -> Floats:
     return np.where(logits >= threshold, logits, np.float32(-np.inf))
 
 
-def temperature(logits: Floats, so_far: Sequence[int], value: float) -> Floats:
+def temperature(logits: Floats, seen: Seen, value: float) -> Floats:
     """Divide the logits by T (Ackley et al. 1985); T = 0 keeps the first of the largest alone."""
     if value == 0:
         greedy = np.full_like(logits, -np.inf)
@@ -59,7 +89,7 @@ def temperature(logits: Floats, so_far: Sequence[int], value: float) -> Floats:
     return divided
 
 
-def top_p(logits: Floats, so_far: Sequence[int], value: float) -> Floats:
+def top_p(logits: Floats, seen: Seen, value: float) -> Floats:
     """Keep the smallest set of tokens that together reach p (Holtzman et al. 2020, eq. 2)."""
     if value >= 1:
         return logits
@@ -74,13 +104,14 @@ def top_p(logits: Floats, so_far: Sequence[int], value: float) -> Floats:
 class Rule:
     """A sampling rule: what it does to the logits, and which values it takes."""
 
-    apply: Callable[[Floats, Sequence[int], float], Floats]
+    apply: Callable[[Floats, Seen, float], Floats]
     valid: Callable[[float], bool]
     domain: str
     neutral: float
 
 
 RULES: dict[str, Rule] = {
+    "guidance": Rule(guidance, lambda v: 0 <= v <= 10, "from 0 to 10", neutral=0),
     "top_k": Rule(top_k, lambda v: v >= 0, "0 or more", neutral=0),
     "temperature": Rule(temperature, lambda v: 0 <= v <= 100, "from 0 to 100", neutral=1),
     "top_p": Rule(top_p, lambda v: 0 < v <= 1, "over 0 and at most 1", neutral=1),
@@ -112,15 +143,15 @@ class Sampler:
         self._forbidden = list(forbidden)
         self._random = np.random.default_rng(config.seed)
 
-    def __call__(self, logits: Floats, so_far: Sequence[int]) -> Choice:
-        """Choose the next token from logits (V,), given the reply's tokens so far."""
+    def __call__(self, logits: Floats, seen: Seen) -> Choice:
+        """Choose the next token from logits (V,)."""
         allowed = logits.astype(np.float32)  # a copy
         allowed[self._forbidden] = -np.inf
         if not np.isfinite(allowed.max()):
             raise ChatbotError("the bot's weights give no numbers to choose by", "train it again")
         original = softmax(allowed)
         for name, rule in RULES.items():
-            allowed = rule.apply(allowed, so_far, getattr(self.config, name))
+            allowed = rule.apply(allowed, seen, getattr(self.config, name))
         # The inverse of the cumulative distribution: one uniform number a token, on every engine.
         cumulative = np.cumsum(softmax(allowed))
         token = int(np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right"))
@@ -135,34 +166,49 @@ class Chosen:
     attention: Floats
 
 
-def generate(engine: Engine, prompt: Sequence[int], sampler: Sampler, limit: int) -> Iterator[Chosen]:
-    """Yield up to `limit` tokens of a reply. Who stops at the end mark pays for no further step."""
-    step = engine.start([prompt])
+def generate(
+    engine: Engine, prompt: Sequence[int], sampler: Sampler, limit: int, silence: Sequence[int] = ()
+) -> Iterator[Chosen]:
+    """Yield up to `limit` tokens of a reply. Who stops at the end mark pays for no further step.
+
+    silence: a prompt that says nothing. Guidance compares with the same reply to it, in the same batch.
+    """
+    guided = bool(sampler.config.guidance and silence)
+    step = engine.start([prompt, silence] if guided else [prompt])
     so_far: list[int] = []
     for i in range(limit):
-        choice = sampler(step.logits[0], so_far)
-        yield Chosen(choice, step.attention[0])
+        choice = sampler(step.logits[0], Seen(so_far, step.logits[1] if guided else None))
+        yield Chosen(choice, step.attention[0, : len(prompt)])
         so_far.append(choice.token)
         if i + 1 < limit:
-            step = engine.step([choice.token], step.state)
+            step = engine.step([choice.token] * len(step.logits), step.state)
 
 
 def generate_all(
-    engine: Engine, prompts: Sequence[Sequence[int]], samplers: Sequence[Sampler], end: int, limit: int
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    samplers: Sequence[Sampler],
+    limit: int,
+    end: int,
+    silence: Sequence[int] = (),
 ) -> list[list[int]]:
     """The tokens of many replies, decoded together; a reply that has ended leaves the batch.
 
-    Each reply ends with the end mark `end`, or has `limit` tokens.
+    Each reply ends with the end mark `end`, or has `limit` tokens. Where one sampler guides, all do.
     """
-    step, rows = engine.start(prompts), list(range(len(prompts)))
+    guided = bool(silence and any(sampler.config.guidance for sampler in samplers))
+    rows = list(range(len(prompts)))
+    step = engine.start([*prompts, *([silence] * len(rows) if guided else [])])
     replies: list[list[int]] = [[] for _ in prompts]
     for i in range(limit):
         for at, row in enumerate(rows):
-            replies[row].append(samplers[row](step.logits[at], replies[row]).token)
+            seen = Seen(replies[row], step.logits[len(rows) + at] if guided else None)
+            replies[row].append(samplers[row](step.logits[at], seen).token)
         going = [at for at, row in enumerate(rows) if replies[row][-1] != end]
         if not going or i + 1 == limit:
             break
-        state = step.state if len(going) == len(rows) else engine.select(step.state, going)
+        both = [*going, *(len(rows) + at for at in going)] if guided else going
+        state = step.state if len(going) == len(rows) else engine.select(step.state, both)
         rows = [rows[at] for at in going]
-        step = engine.step([replies[row][-1] for row in rows], state)
+        step = engine.step([replies[row][-1] for row in rows] * (1 + guided), state)
     return replies

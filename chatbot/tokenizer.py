@@ -53,6 +53,7 @@ class Tokenizer:
     end = END
     bot = BOT
     unsayable = (PAD, UNKNOWN, USER, BOT)  # what no reply may contain
+    silence = (USER, END)  # a prompt that says nothing
 
     def __init__(self, serialized: bytes) -> None:
         self.serialized = serialized

@@ -19,7 +19,7 @@ from chatbot.replying import Responder
 from chatbot.tokenizer import MARKS, Tokenizer
 
 VOCABULARY = 300
-GREEDY = SamplingConfig(temperature=0.0)
+GREEDY = SamplingConfig(temperature=0.0, guidance=0.0)
 
 
 class WordTokenizer(Tokenizer):

@@ -18,6 +18,7 @@ from chatbot.decoding import (
     Floats,
     Sampler,
     SamplingConfig,
+    Seen,
     generate,
     softmax,
     temperature,
@@ -38,6 +39,7 @@ LOGITS = (
     .filter(lambda values: max(values) > NEVER)
     .map(lambda values: np.array(values, np.float32))
 )
+SEEN = Seen([5, 6], np.linspace(-3, 3, V, dtype=np.float32))
 VALUES = st.integers(0, V + 3) | st.floats(0, 1) | st.floats(0, 100)
 
 
@@ -64,7 +66,7 @@ def test_a_rule_leaves_a_distribution_over_what_was_allowed(name: str, logits: F
     rule = RULES[name]
     assume(rule.valid(value))
     before = logits.copy()
-    after = rule.apply(logits, [5, 6], value)
+    after = rule.apply(logits, SEEN, value)
     assert (logits == before).all(), "a rule must not change its input"
     assert after.shape == (V,)
     assert after.dtype == np.float32
@@ -74,11 +76,11 @@ def test_a_rule_leaves_a_distribution_over_what_was_allowed(name: str, logits: F
     assert probabilities[logits.argmax()] > 0, "the most probable token can always be drawn"
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [name for name in RULES if name != "guidance"])  # it is there to
 @given(logits=LOGITS, value=VALUES)
 def test_a_rule_never_turns_the_order_round(name: str, logits: Floats, value: float) -> None:
     assume(RULES[name].valid(value))
-    after = RULES[name].apply(logits, [], value)
+    after = RULES[name].apply(logits, SEEN, value)
     larger = logits[:, None] > logits[None, :]
     assert (after[:, None] >= after[None, :])[larger].all()
 
@@ -88,14 +90,14 @@ def test_a_rule_never_turns_the_order_round(name: str, logits: Floats, value: fl
 def test_a_rule_does_nothing_at_its_neutral_value(name: str, logits: Floats) -> None:
     rule = RULES[name]
     assert rule.valid(rule.neutral)
-    after = rule.apply(logits, [], rule.neutral)
+    after = rule.apply(logits, SEEN, rule.neutral)
     np.testing.assert_allclose(softmax(after), softmax(logits), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_does_something_at_another_value(name: str) -> None:
     logits = logits_of(*np.arange(1, V + 1) / 66)
-    afters = [RULES[name].apply(logits, [], value) for value in (3, 0.5) if RULES[name].valid(value)]
+    afters = [RULES[name].apply(logits, SEEN, value) for value in (3, 0.5) if RULES[name].valid(value)]
     assert max(np.abs(softmax(after) - softmax(logits)).max() for after in afters) > 0.01
 
 
@@ -109,14 +111,14 @@ def test_every_rule_is_a_setting_and_they_are_applied_in_the_order_of_the_fields
 @given(LOGITS, st.integers(1, V + 2))
 def test_top_k_keeps_the_k_largest_and_ties_with_the_last(logits: Floats, k: int) -> None:
     threshold = sorted(logits.tolist(), reverse=True)[min(k, V) - 1]
-    after = top_k(logits, [], k)
+    after = top_k(logits, Seen(), k)
     assert kept(after) == [i for i in range(V) if logits[i] >= threshold and softmax(logits)[i] > 0]
     assert (after[kept(after)] == logits[kept(after)]).all()
 
 
 def test_top_k_by_hand() -> None:
     logits = np.array([1, 4, 2, 4, 3, 2, 0], np.float32)
-    assert [kept(top_k(logits, [], k)) for k in (1, 2, 3, 4, 7, 50)] == [
+    assert [kept(top_k(logits, Seen(), k)) for k in (1, 2, 3, 4, 7, 50)] == [
         [1, 3],
         [1, 3],
         [1, 3, 4],
@@ -129,7 +131,7 @@ def test_top_k_by_hand() -> None:
 @given(LOGITS, st.floats(0.01, 1))
 def test_top_p_keeps_the_smallest_set_that_reaches_p(logits: Floats, p: float) -> None:
     probabilities = softmax(logits)
-    after = top_p(logits, [], p)
+    after = top_p(logits, Seen(), p)
     found = np.flatnonzero(after > NEVER) if p < 1 else np.flatnonzero(probabilities)
     rounding = 1e-9
     assert probabilities[found].sum() >= p - rounding
@@ -141,7 +143,7 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(logits: Floats, p: float) -
 
 def test_top_p_by_hand() -> None:
     logits = logits_of(0.1, 0.5, 0.15, 0.25)
-    assert [kept(top_p(logits, [], p)) for p in (1e-9, 0.4, 0.6, 0.7, 0.8, 0.95, 1)] == [
+    assert [kept(top_p(logits, Seen(), p)) for p in (1e-9, 0.4, 0.6, 0.7, 0.8, 0.95, 1)] == [
         [1],
         [1],
         [1, 3],
@@ -153,24 +155,24 @@ def test_top_p_by_hand() -> None:
 
 
 def test_of_equals_top_p_keeps_the_first() -> None:
-    assert kept(top_p(np.zeros(8, np.float32), [], 0.3)) == [0, 1, 2]
+    assert kept(top_p(np.zeros(8, np.float32), Seen(), 0.3)) == [0, 1, 2]
 
 
 @given(LOGITS, st.floats(0.05, 50))
 def test_temperature_divides_the_logits(logits: Floats, value: float) -> None:
     expected = softmax(logits.astype(np.float64) / value)  # type: ignore[arg-type]
-    np.testing.assert_allclose(softmax(temperature(logits, [], value)), expected, atol=1e-5)
+    np.testing.assert_allclose(softmax(temperature(logits, Seen(), value)), expected, atol=1e-5)
 
 
 @given(LOGITS)
 def test_temperature_zero_keeps_the_first_of_the_largest_alone(logits: Floats) -> None:
-    assert kept(temperature(logits, [], 0)) == [int(logits.argmax())]
+    assert kept(temperature(logits, Seen(), 0)) == [int(logits.argmax())]
 
 
 @pytest.mark.parametrize("value", [1e-5, 1e-30, 1e-300, 5e-324])
 def test_a_tiny_temperature_is_like_zero_and_overflows_nowhere(value: float) -> None:
     logits = np.array([-1e30, 5, 7, 7, NEVER, 1e-30], np.float32)
-    np.testing.assert_array_equal(softmax(temperature(logits, [], value)), [0, 0, 0.5, 0.5, 0, 0])
+    np.testing.assert_array_equal(softmax(temperature(logits, Seen(), value)), [0, 0, 0.5, 0.5, 0, 0])
 
 
 def test_probabilities_of_huge_logits_are_finite() -> None:
@@ -181,7 +183,7 @@ def test_probabilities_of_huge_logits_are_finite() -> None:
 
 
 def draw(sampler: Sampler, logits: Floats, count: int) -> list[int]:
-    return [sampler(logits, []).token for _ in range(count)]
+    return [sampler(logits, Seen()).token for _ in range(count)]
 
 
 @pytest.mark.parametrize("config", [FREE, dataclasses.replace(FREE, top_k=6, temperature=0.6, top_p=0.95)])
@@ -225,7 +227,7 @@ def test_what_is_forbidden_is_never_drawn(
     finite = np.where(logits == NEVER, np.float32(-90), logits).astype(np.float32)
     before = finite.copy()
     sampler = Sampler(SamplingConfig(temperature=heat, seed=seed), sorted(forbidden))
-    assert not {sampler(finite, []).token for _ in range(5)} & forbidden
+    assert not {sampler(finite, Seen()).token for _ in range(5)} & forbidden
     assert (finite == before).all()
 
 
@@ -237,7 +239,7 @@ def test_no_random_number_draws_what_is_forbidden(number: float, monkeypatch: py
 
     sampler = Sampler(FREE, forbidden=[0, 1, V - 1])
     monkeypatch.setattr(sampler, "_random", Dice())
-    assert sampler(np.zeros(V, np.float32), []).token == (2 if number == 0 else V - 2)
+    assert sampler(np.zeros(V, np.float32), Seen()).token == (2 if number == 0 else V - 2)
 
 
 @given(LOGITS)
@@ -250,13 +252,13 @@ def test_temperature_zero_draws_the_most_probable_token(logits: Floats) -> None:
 def test_the_probability_of_a_choice_is_the_models_own(heat: float) -> None:
     probabilities = (0.1, 0.6, 0.3)
     sampler = Sampler(SamplingConfig(temperature=heat, top_k=2, top_p=0.8, seed=3))
-    for choice in (sampler(logits_of(*probabilities), []) for _ in range(20)):
+    for choice in (sampler(logits_of(*probabilities), Seen()) for _ in range(20)):
         assert choice.probability == pytest.approx(probabilities[choice.token], abs=1e-6)
 
 
 def test_what_no_reply_may_contain_takes_no_share() -> None:
     sampler = Sampler(SamplingConfig(temperature=0), forbidden=[0])
-    choice = sampler(logits_of(0.5, 0.2, 0.3), [])
+    choice = sampler(logits_of(0.5, 0.2, 0.3), Seen())
     assert choice.token == 2
     assert choice.probability == pytest.approx(0.6)
 
@@ -282,6 +284,49 @@ def test_an_impossible_setting_is_refused_by_name(values: dict[str, Any], messag
     assert error.value.what == message
 
 
+# Guidance
+
+
+def test_guidance_is_the_formula() -> None:
+    own, other = logits_of(0.5, 0.3, 0.2), logits_of(0.6, 0.1, 0.3)
+    found = softmax(RULES["guidance"].apply(own, Seen((), other), 1.0))
+    expected = np.array([0.5**2 / 0.6, 0.3**2 / 0.1, 0.2**2 / 0.3])
+    np.testing.assert_allclose(found, expected / expected.sum(), rtol=1e-5)
+
+
+def test_guidance_chooses_from_what_is_plausible_by_itself() -> None:
+    own, other = logits_of(0.9, 0.06, 0.04), logits_of(0.9, 0.0999, 0.0001)
+    assert kept(RULES["guidance"].apply(own, Seen((), other), 5.0)) == [0, 1]  # 0.04 < 0.05 * 0.9
+
+
+def test_without_anything_to_compare_with_guidance_does_nothing() -> None:
+    logits = logits_of(0.5, 0.3, 0.2)
+    assert RULES["guidance"].apply(logits, Seen(), 3.0) is logits
+
+
+def test_guidance_survives_what_only_one_side_forbids() -> None:
+    own, other = logits_of(0.5, 0.5, 0.0), logits_of(0.0, 0.5, 0.5)
+    found = RULES["guidance"].apply(own, Seen((), other), 10.0)
+    assert found.argmax() == 0
+    assert not np.isnan(found).any()
+
+
+def test_the_probability_of_a_choice_is_the_models_not_the_guided_one() -> None:
+    sampler = Sampler(SamplingConfig(guidance=2, temperature=0))
+    choice = sampler(logits_of(0.5, 0.3, 0.2), Seen((), logits_of(0.6, 0.1, 0.3)))
+    assert choice.token == 1
+    assert choice.probability == pytest.approx(0.3)
+
+
+def test_the_loop_compares_with_silence_in_the_same_batch() -> None:
+    engine = CountingEngine([[9, 8, 7]])
+    config = SamplingConfig(temperature=0, guidance=1)
+    found = list(generate(engine, [3, 10, 2], Sampler(config), limit=3, silence=(3, 2)))
+    assert engine.prompts == [[3, 10, 2], [3, 2]]
+    assert engine.steps == [[found[0].choice.token] * 2, [found[1].choice.token] * 2]
+    assert [chosen.attention.shape for chosen in found] == [(3,)] * 3
+
+
 # The loop
 
 
@@ -293,7 +338,7 @@ class CountingEngine(ScriptedEngine):
         return super().step(tokens, state)
 
 
-GREEDY = SamplingConfig(temperature=0)
+GREEDY = SamplingConfig(temperature=0, guidance=0)
 
 
 def test_the_loop_reads_the_prompt_once_and_feeds_back_each_token() -> None:
@@ -325,9 +370,9 @@ def test_the_sampler_sees_the_reply_so_far() -> None:
     seen = []
 
     class Noting(Sampler):
-        def __call__(self, logits: Floats, so_far: Sequence[int]) -> Choice:
-            seen.append(list(so_far))
-            return super().__call__(logits, so_far)
+        def __call__(self, logits: Floats, known: Seen) -> Choice:
+            seen.append(list(known.so_far))
+            return super().__call__(logits, known)
 
     list(generate(ScriptedEngine([[9, 8, 7]]), [3, 2], Noting(GREEDY), limit=3))
     assert seen == [[], [9], [9, 8]]
@@ -335,4 +380,4 @@ def test_the_sampler_sees_the_reply_so_far() -> None:
 
 def test_logits_that_are_no_numbers_are_an_error_and_not_a_token() -> None:
     with pytest.raises(ChatbotError, match="no numbers"):
-        Sampler(SamplingConfig())(np.full(5, np.nan, np.float32), [])
+        Sampler(SamplingConfig())(np.full(5, np.nan, np.float32), Seen())

@@ -75,25 +75,27 @@ def test_another_engine_than_torch_has_no_likelihoods() -> None:
         scores(object(), EXAMPLES)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("guidance", [0.0, 1.5])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_replies_decoded_together_are_those_decoded_alone(family: str) -> None:
-    engine, end = engine_of(family), 2
+def test_replies_decoded_together_are_those_decoded_alone(family: str, guidance: float) -> None:
+    engine, end, silence = engine_of(family), 2, (3, 2)
+    config = SamplingConfig(temperature=1.2, guidance=guidance)
     prompts = [example.prompt for example in EXAMPLES]
 
     def samplers() -> list[Sampler]:
-        return [Sampler(SamplingConfig(seed=i, temperature=1.2), forbidden=(0, 1, 3, 4)) for i in range(4)]
+        return [Sampler(dataclasses.replace(config, seed=i), forbidden=(0, 1, 3, 4)) for i in range(4)]
 
     def alone(prompt: Sequence[int], sampler: Sampler) -> list[int]:
         said: list[int] = []
-        for chosen in generate(engine, prompt, sampler, 30):
+        for chosen in generate(engine, prompt, sampler, 30, silence):
             said.append(chosen.choice.token)
             if said[-1] == end:
                 break
         return said
 
-    together = generate_all(engine, prompts, samplers(), end, 30)
+    together = generate_all(engine, prompts, samplers(), 30, end, silence)
     assert together == [alone(*pair) for pair in zip(prompts, samplers(), strict=True)]
-    assert len({len(reply) for reply in together}) > 1  # some ended before others
+    assert guidance or len({len(reply) for reply in together}) > 1  # some ended before others
 
 
 def test_ranks_count_from_one_and_draw_ties_by_lot() -> None:
