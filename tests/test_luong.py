@@ -54,15 +54,21 @@ def test_concat_is_the_small_network_of_eq_8() -> None:
 def test_weights_are_the_softmax_of_eq_7() -> None:
     layer = attention("dot")
     _, weights = layer(QUERY, layer.keys(MEMORY), MEMORY, SEEN)
-    # e^5 / (e^5 + e^4) = 1 / (1 + 1/e)
-    assert weights.flatten().tolist() == pytest.approx([0.7310586, 0.2689414])
+    # Divided by the square root of the width, 2: 1 / (1 + e^(-1 / sqrt 2))
+    assert weights.flatten().tolist() == pytest.approx([0.6697615, 0.3302385])
+
+
+def test_concat_is_not_divided() -> None:
+    layer = attention("concat", query=[[1, 0], [0, -1]], key=[[0, 1], [1, 0]], energy=[[1, 2]])
+    _, weights = layer(QUERY, layer.keys(MEMORY), MEMORY, SEEN)
+    assert weights[0, 0, 0].item() == pytest.approx(1 / (1 + math.exp(-0.9330004 - 2.4872159)))
 
 
 def test_the_attentional_vector_is_that_of_eq_5() -> None:
-    # c = 0.7310586 (3, 1) + 0.2689414 (0, 2) = (2.1931758, 1.2689414); W [c; h_t], the context first
+    # c = 0.6697615 (3, 1) + 0.3302385 (0, 2) = (2.0092846, 1.3302385); W [c; h_t], the context first
     layer = attention("dot", combine=[[0.1, 0, 0, 0], [0, 0.1, 0, 0.1]])
     vector, _ = layer(QUERY, layer.keys(MEMORY), MEMORY, SEEN)
-    by_hand = [math.tanh(0.21931758), math.tanh(0.12689414 + 0.2)]
+    by_hand = [math.tanh(0.20092846), math.tanh(0.13302385 + 0.2)]
     assert vector.flatten().tolist() == pytest.approx(by_hand, rel=1e-6)
 
 

@@ -241,7 +241,7 @@ def test_both_directions_of_every_encoder_layer_reach_the_decoder() -> None:
         there, back = model.encoder.forwards[i](x), model.encoder.backwards[i](x.flip(1))
         end = torch.cat([there[:, -1], back[:, -1]], 1)
         assert close(hidden[:, i], torch.tanh(model.bridge[i](end)))
-        x = torch.cat([there, back.flip(1)], 2)
+        x = x + torch.cat([there, back.flip(1)], 2)
 
 
 HEART = (

@@ -24,6 +24,9 @@ class LuongAttention(nn.Module):
     def __init__(self, width: int, score: Score) -> None:
         super().__init__()
         self.score = score
+        # Beyond the paper: products grow with the width (Vaswani et al. 2017, section 3.2.1). Unscaled, the
+        # softmax saturates early in the training, on one place for all words, and no gradient moves it again.
+        self.scale = 1.0 if score == "concat" else width**-0.5
         if score != "dot":
             self.key = nn.Linear(width, width, bias=False)  # W_a, or its right half for concat
         if score == "concat":
@@ -48,6 +51,6 @@ class LuongAttention(nn.Module):
         mask (B, S) is True where there is something to see.
         """
         scores = self.scores(query, keys).float().masked_fill(~mask[:, None], -math.inf)
-        weights = scores.softmax(-1)  # eq. 7
+        weights = (scores * self.scale).softmax(-1)  # eq. 7
         context = weights.to(memory.dtype) @ memory
         return torch.tanh(self.combine(torch.cat([context, query], -1))), weights  # eq. 5

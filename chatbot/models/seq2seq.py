@@ -55,7 +55,11 @@ class GRUState(State):
 
 
 class Encoder(nn.Module):
-    """A stack of bidirectional GRU layers, with a residual connection around every layer but the first."""
+    """A stack of bidirectional GRU layers, with a residual connection around every one.
+
+    So what the decoder attends to holds the word that stands there. States alone have read the prompt
+    from one end or the other, and attention would rest on the one that has read it all.
+    """
 
     def __init__(self, config: Seq2SeqConfig) -> None:
         super().__init__()
@@ -70,7 +74,7 @@ class Encoder(nn.Module):
         mirror = _mirror(mask, lengths)[..., None]
         last = (lengths - 1)[:, None, None]
         ends = []
-        for i, (forwards, backwards) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+        for forwards, backwards in zip(self.forwards, self.backwards, strict=True):
             # Read backwards, the padding stays behind the text, so both directions end at the same place.
             turned = x.gather(1, mirror.expand_as(x))
             there, back = forwards(x), backwards(turned)
@@ -78,7 +82,7 @@ class Encoder(nn.Module):
             ends.append(torch.cat([h.gather(1, last.expand(-1, -1, half)) for h in (there, back)], -1))
             y = torch.cat([there, back.gather(1, mirror.expand_as(back))], -1)  # (B, S, D)
             y = F.dropout(y, self.dropout, self.training)
-            x = x + y if i else y
+            x = x + y
         return x, torch.cat(ends, 1)
 
 
