@@ -30,7 +30,7 @@ class Conversation:
         console = Console(file=self.screen, width=80, color_system=None)
         self.session = Session("parrot", responder, console, attention)
         prompts = prompt_session(InMemoryHistory(), input=keys, output=DummyOutput())
-        self.repl = Repl(self.session, prompts, self.out.write)
+        self.repl = Repl(self.session, prompts, self.out.write, lambda: 20)
 
     @property
     def lines(self) -> list[str]:

@@ -1,9 +1,11 @@
 """Replies on the screen, and what must not get there."""
 
 import json
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.replying import Event, ReplyEnd, ReplyStart, TokenEvent
@@ -73,6 +75,47 @@ def test_ctrl_c_before_the_first_word_leaves_an_empty_reply() -> None:
 @given(st.lists(st.text()))
 def test_what_is_written_piece_by_piece_is_the_whole_made_printable(texts: list[str]) -> None:
     assert "".join(shown(said(*texts))) == printable("".join(texts)).strip()
+
+
+def wrapped(texts: list[str], width: int) -> list[str]:
+    written: list[str] = []
+    line = replies.Wrapped(written.append, lambda: width)
+    for text in texts:
+        line.add(text)
+    line.end()
+    return written
+
+
+def test_lines_are_broken_between_words_and_never_within() -> None:
+    assert wrapped(["I", "'ll", " be", " ri", "ght", " back", "."], 10) == [
+        "I'll",
+        " be",
+        "\n",
+        "right",
+        "\n",
+        "back.",
+    ]
+    assert "".join(wrapped(["a" * 9, " b", " c"], 10)) == "a" * 9 + "\nb c"
+
+
+def test_what_is_longer_than_a_line_is_left_to_the_terminal() -> None:
+    assert wrapped(["a", " ", "b" * 25, " c"], 10) == ["a", "\n", "b" * 25, "\n", "c"]
+
+
+def test_scripts_without_spaces_do_not_wait_for_one() -> None:
+    assert wrapped(["東", "京", "都", "へ"], 5) == ["東", "京", "\n", "都", "へ"]
+
+
+WORDS = st.lists(st.text("abc東 ", max_size=4).map(lambda text: re.sub(" +", " ", text)), max_size=20)
+
+
+@given(texts=WORDS, width=st.integers(9, 30))
+def test_wrapping_changes_nothing_but_spaces_into_line_ends(texts: list[str], width: int) -> None:
+    whole = re.sub(" +", " ", "".join(texts)).strip()
+    lines = "".join(wrapped([whole[i : i + 3] for i in range(0, len(whole), 3)], width)).split("\n")
+    longest = max(map(len, whole.split(" ")))
+    assert all(cell_len(line) <= max(width, 2 * longest) for line in lines)
+    assert "".join("".join(lines).split()) == "".join(whole.split())
 
 
 @given(st.text(st.characters(codec=None)))

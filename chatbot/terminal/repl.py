@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,7 @@ class Repl:
     session: Session
     prompts: PromptSession[str]
     write: replies.Write
+    width: Callable[[], int]  # columns of what `write` writes to
 
     def run(self) -> None:
         """Talk until the user leaves."""
@@ -83,7 +84,9 @@ class Repl:
         """Say something to the bot, and show what it replies."""
         asked = Turn("user", printable(text))
         events = self.session.responder.reply(Dialogue((*self.session.turns, asked)))
-        reply = replies.show(events, self.write)
+        line = replies.Wrapped(self.write, self.width)
+        reply = replies.show(events, line.add)
+        line.end()
         self.finish(reply)
         if reply.text:  # an exchange without words is none
             self.session.turns += (asked, Turn("bot", reply.text))
@@ -114,7 +117,8 @@ def run(bot: Bot, attention: bool = False) -> None:
     # None where it can be: prompt-toolkit looks after a TERM=dumb only where it chose the output itself.
     output = create_output(sys.stderr) if redirected else None
     prompts = prompt_session(history(paths.history_file()), output=output)
-    Repl(session, prompts, writer(sys.stdout)).run()
+    # A file has no margin.
+    Repl(session, prompts, writer(sys.stdout), lambda: sys.maxsize if redirected else console.width).run()
 
 
 def writer(stream: TextIO) -> replies.Write:
