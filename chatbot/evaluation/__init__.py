@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -63,6 +64,7 @@ CANDIDATES = 20
 class HeldOut:
     """The exchanges to measure on, as text, and the training part. All replies of the fold, in order."""
 
+    path: Path
     dialogues: Sequence[Dialogue]
     prompts: Sequence[str]  # the turn before each reply
     replies: Sequence[str]
@@ -201,7 +203,7 @@ def _held_out(folds: Folds, fold: Fold, corpus: Corpus) -> HeldOut:
         raise CorpusError(f"{corpus.path} has {what}", "it needs more dialogues of two turns or more")
     prompts, replies = zip(*exchanged, strict=True)
     train_prompts, train_replies = zip(*learned, strict=True)
-    return HeldOut(dialogues, prompts, replies, folds.train, train_prompts, train_replies)
+    return HeldOut(corpus.path, dialogues, prompts, replies, folds.train, train_prompts, train_replies)
 
 
 def _exchanged(dialogues: Sequence[Dialogue]) -> list[tuple[str, str]]:
@@ -279,8 +281,8 @@ def _candidates(
     rows = held_out.rows(config.ranked)
     if len(set(held_out.replies)) < CANDIDATES:
         raise CorpusError(
-            f"its {config.fold} part has fewer than {CANDIDATES} different replies to choose from",
-            "measure on a larger corpus",
+            f"{held_out.path} has fewer than {CANDIDATES} different replies in its {config.fold} part",
+            "true replies are to be found among as many: measure on a larger corpus",
         )
     return rows, [_others(held_out, int(row), random) for row in rows]
 
