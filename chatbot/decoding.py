@@ -16,7 +16,7 @@ from chatbot.engines.base import Engine
 from chatbot.errors import ChatbotError, ConfigError
 
 Floats = NDArray[np.float32]
-PLAUSIBLE = 0.05  # of the likeliest token's probability: what guidance may choose from
+PLAUSIBLE = 0.1  # of the likeliest token's probability: what guidance may choose from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class SamplingConfig:
         1.0, "how much a reply has to do with its prompt; 0 takes the model's probabilities as they are"
     )
     top_k: int = setting(40, "keep the k most probable tokens; 0 keeps all")
-    temperature: float = setting(0.7, "below 1 safer, above 1 wilder; 0 always takes the most probable token")
+    temperature: float = setting(0.5, "below 1 safer, above 1 wilder; 0 always takes the most probable token")
     top_p: float = setting(0.9, "keep the most probable tokens that together reach p; 1 keeps all")
     max_tokens: int = setting(60, "the longest reply, in tokens")
     seed: int | None = setting(None, "the same seed gives the same reply; none draws a new one each time")

@@ -295,8 +295,8 @@ def test_guidance_is_the_formula() -> None:
 
 
 def test_guidance_chooses_from_what_is_plausible_by_itself() -> None:
-    own, other = logits_of(0.9, 0.06, 0.04), logits_of(0.9, 0.0999, 0.0001)
-    assert kept(RULES["guidance"].apply(own, Seen((), other), 5.0)) == [0, 1]  # 0.04 < 0.05 * 0.9
+    own, other = logits_of(0.85, 0.1, 0.05), logits_of(0.9, 0.0999, 0.0001)
+    assert kept(RULES["guidance"].apply(own, Seen((), other), 5.0)) == [0, 1]  # 0.05 < 0.1 * 0.85
 
 
 def test_without_anything_to_compare_with_guidance_does_nothing() -> None:
