@@ -16,6 +16,7 @@ from chatbot.engines.base import Engine
 from chatbot.errors import ChatbotError, ConfigError
 
 Floats = NDArray[np.float32]
+GUIDED = 10  # tokens of a reply over which guidance fades: by then it is its own prompt
 PLAUSIBLE = 0.1  # of the likeliest token's probability: what guidance may choose from
 
 
@@ -59,8 +60,10 @@ def guidance(logits: Floats, seen: Seen, value: float) -> Floats:
 
     This is MMI-antiLM (Li et al. 2016; lambda = g / (1 + g)), token by token, also known as classifier-free
     guidance (Sanchez et al. 2023; gamma = 1 + g). Only tokens that are plausible by themselves stay, as in
-    contrastive decoding (X. L. Li et al. 2023): without that, what is rare everywhere would win.
+    contrastive decoding (X. L. Li et al. 2023): without that, what is rare everywhere would win. It fades
+    over the first tokens, which MMI-antiLM also weighs alone: later it would repeat the prompt's words.
     """
+    value *= max(0.0, 1 - len(seen.so_far) / GUIDED)
     if value == 0 or seen.unprompted is None:
         return logits
     own, other = (np.log(np.maximum(softmax(x), 1e-30)) for x in (logits, seen.unprompted))

@@ -299,6 +299,14 @@ def test_guidance_chooses_from_what_is_plausible_by_itself() -> None:
     assert kept(RULES["guidance"].apply(own, Seen((), other), 5.0)) == [0, 1]  # 0.05 < 0.1 * 0.85
 
 
+def test_guidance_fades_with_the_reply() -> None:
+    own, other = logits_of(0.5, 0.3, 0.2), logits_of(0.6, 0.1, 0.3)
+    rule = RULES["guidance"].apply
+    half, later = rule(own, Seen([7] * 5, other), 2.0), rule(own, Seen([7] * 10, other), 2.0)
+    np.testing.assert_allclose(half, rule(own, Seen([], other), 1.0), rtol=1e-6)
+    assert later is own
+
+
 def test_without_anything_to_compare_with_guidance_does_nothing() -> None:
     logits = logits_of(0.5, 0.3, 0.2)
     assert RULES["guidance"].apply(logits, Seen(), 3.0) is logits

@@ -11,6 +11,7 @@ from chatbot.dialogue import Dialogue, Turn
 from chatbot.replying import Event, ReplyEnd, ReplyStart, TokenEvent
 from chatbot.terminal import replies
 from chatbot.terminal.text import UNSAFE, escaped, printable
+from chatbot.terminal.wrapping import Wrapped
 from tests.fakes import ScriptedResponder
 
 HELLO = Dialogue((Turn("user", "hello"),))
@@ -79,7 +80,7 @@ def test_what_is_written_piece_by_piece_is_the_whole_made_printable(texts: list[
 
 def wrapped(texts: list[str], width: int) -> list[str]:
     written: list[str] = []
-    line = replies.Wrapped(written.append, lambda: width)
+    line = Wrapped(written.append, lambda: width)
     for text in texts:
         line.add(text)
     line.end()

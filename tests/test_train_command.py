@@ -336,6 +336,19 @@ def pressing(monkeypatch: pytest.MonkeyPatch, number: int, at: int) -> None:
 HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)  # a terminal that was closed; Windows has none
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Signals that whoever runs the tests may have had us ignore, as nohup does."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM, HANG_UP)
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, HANG_UP])
 def test_ctrl_c_saves_and_the_same_command_with_resume_goes_on(
     here: Path, monkeypatch: pytest.MonkeyPatch, number: int

@@ -33,6 +33,7 @@ from chatbot.terminal import commands, replies
 from chatbot.terminal.attention import AttentionMap
 from chatbot.terminal.commands import Session
 from chatbot.terminal.text import printable
+from chatbot.terminal.wrapping import Wrapped
 
 PROMPT = "> "
 HOW_TO_LEAVE = "Use Ctrl-D or /exit to leave."
@@ -84,7 +85,7 @@ class Repl:
         """Say something to the bot, and show what it replies."""
         asked = Turn("user", printable(text))
         events = self.session.responder.reply(Dialogue((*self.session.turns, asked)))
-        line = replies.Wrapped(self.write, self.width)
+        line = Wrapped(self.write, self.width)
         reply = replies.show(events, line.add)
         line.end()
         self.finish(reply)

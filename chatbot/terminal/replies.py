@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-
-from rich.cells import cell_len
 
 from chatbot.replying import Event, Reply, ReplyStart
 from chatbot.terminal.text import printable
@@ -34,41 +31,6 @@ class ReplyLine:
         self._waiting = text[len(words) :]
         self._write(words if self._started else words.lstrip())
         self._started = True
-
-
-class Wrapped:
-    """Breaks lines between words. A word is written when it is whole, so that it never has to move.
-
-    width: the columns of the terminal, asked for anew at each word, since windows change.
-    """
-
-    def __init__(self, write: Write, width: Callable[[], int]) -> None:
-        self._write, self._width = write, width
-        self._column = 0
-        self._space = self._word = ""
-
-    def add(self, text: str) -> None:
-        """Take the next piece of one long line."""
-        for part in re.split("( +)", text):
-            if part.startswith(" "):
-                self.end()
-                self._space += part
-            else:
-                self._word += part
-        # Scripts with wide characters have no spaces and may be broken anywhere.
-        if cell_len(self._word) > len(self._word) or cell_len(self._word) >= self._width():
-            self.end()
-
-    def end(self) -> None:
-        """Write the word that is waiting."""
-        if not self._word:
-            return
-        if self._column and self._column + cell_len(self._space + self._word) > self._width():
-            self._write("\n")
-            self._column, self._space = 0, ""
-        self._write(self._space + self._word)
-        self._column += cell_len(self._space + self._word)
-        self._space = self._word = ""
 
 
 def show(events: Iterator[Event], write: Write) -> Reply:
