@@ -26,8 +26,8 @@ from chatbot.evaluation import texts
 from chatbot.evaluation.likelihood import scores
 from chatbot.preparation import Example, encode, exchanges
 
-PROMPTS = 500
-GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
+PROMPTS = 250
+GUIDANCE = (0.0, 0.5, 1.0, 2.0)
 TEMPERATURE = (0.5, 0.7, 1.0)
 
 
