@@ -146,7 +146,7 @@ def test_settings_that_are_not_given_are_the_bots_own(bot: Bot, call: Call) -> N
 def test_a_wrong_setting_is_a_usage_error(call: Call, arguments: tuple[str, ...], what: str) -> None:
     out, err, code = outcome(call("chat", "-p", "hello", *arguments))
     assert (out, code) == ("", 2)
-    assert what in err.replace("SamplingConfig.", "")
+    assert what in err
 
 
 def test_with_no_bot_one_line_says_how_to_train_one(call: Call) -> None:

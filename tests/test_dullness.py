@@ -29,4 +29,8 @@ def test_it_says_in_a_line_what_helps(distinct_2: float, changes: dict[str, floa
 
 
 def test_variety_is_counted_on_words() -> None:
-    assert Variety.of(["Yes, I do.", "yes I do", "no"]) == Variety(0.5, 1.0)
+    assert Variety.of(["Yes, I do.", "yes I do", "no"]) == Variety(0.5, 1.0, 3)
+
+
+def test_of_few_replies_it_says_nothing() -> None:
+    assert "12 replies" in dullness(Variety(1.0, 1.0, 12), HUMANS, SamplingConfig())

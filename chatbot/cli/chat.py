@@ -45,7 +45,7 @@ def check_setting(context: click.Context, option: click.Parameter, value: str | 
         try:
             override(SamplingConfig(), {option.name: value})
         except ConfigError as error:
-            raise click.BadParameter(error.what) from None
+            raise click.BadParameter(error.what.removeprefix("SamplingConfig.")) from None
     return value
 
 
@@ -84,6 +84,7 @@ def chat(
     if lines and prompt is not None:
         raise click.UsageError("--lines reads its prompts from the standard input: leave out --prompt")
     talking = prompt is None and not lines and not as_json and _is_terminal(sys.stdin)
+    checkpoint.find(name)  # who is not there need not be waited for
     if talking:
         with typeahead.kept():
             _talk(load(name, device, settings), attention)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from chatbot.errors import CheckpointError, ConfigError
 from chatbot.evaluation import Evaluation, EvaluationConfig, evaluate
 from chatbot.terminal.text import escaped
 
+WIDE = 200  # columns in a file or a pipe, where no window limits them
 F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
 
 
@@ -69,4 +71,5 @@ def _print(found: Evaluation) -> None:
 
     from chatbot.terminal.figures import table
 
-    Console(highlight=False).print(table(found))
+    width = None if sys.stdout is not None and sys.stdout.isatty() else WIDE
+    Console(highlight=False, width=width).print(table(found))

@@ -19,13 +19,17 @@ CARD = "README.md"
     "folder as README.md.",
 )
 @click.argument("name", metavar="[BOT]", required=False)
-@click.option("--out", type=click.Path(path_type=Path), help="The page's file.  [default: BOT.html]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The page.  [default: report.html in the bot's folder]",
+)
 def report(name: str | None, out: Path | None) -> None:
     """Fill the templates and say where the files are."""
     from chatbot.report import card, page  # brings torch
 
     bot = Bot.load(name)
-    out = out or Path(f"{bot.name}.html")
+    out = out or bot.checkpoint.folder / "report.html"
     try:
         out.write_text(page(bot), encoding="utf-8")
     except OSError as error:

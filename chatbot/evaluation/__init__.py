@@ -387,6 +387,7 @@ def _comparisons(bots: Sequence[_Measured], config: EvaluationConfig) -> list[Co
             {
                 name: difference(one.statistics[name], other.statistics[name], config.resamples, config.seed)
                 for name in METRICS
+                if len(one.statistics[name].parts) > 1  # of one block there is nothing to resample
             },
         )
         for i, one in enumerate(bots)

@@ -11,24 +11,28 @@ from chatbot.evaluation import texts
 from chatbot.preparation import Encoded, exchanges
 
 PROMPTS = texts.BLOCK  # enough for a first look
+ENOUGH = 100  # replies; of fewer, none is common
 DULL, WILD = 0.85, 1.05  # shares of the humans' distinct-2 (docs/evaluation.md)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Variety:
-    """Of replies: distinct-2, and the share of the 20 commonest."""
+    """Of replies: distinct-2, the share of the 20 commonest, and how many they are."""
 
     distinct_2: float
     commonest: float
+    replies: int = PROMPTS
 
     @classmethod
     def of(cls, replies: Sequence[str]) -> Variety:
         """Of these replies."""
-        return cls(texts.distinct_2(replies).total, texts.commonest_share(replies).total)
+        return cls(texts.distinct_2(replies).total, texts.commonest_share(replies).total, len(replies))
 
 
 def dullness(bot: Variety, humans: Variety, sampling: SamplingConfig) -> str:
     """One plain line."""
+    if bot.replies < ENOUGH:
+        return f"neither dull nor varied as far as {bot.replies} replies can tell ({ENOUGH} could)"
     figures = (
         f"{bot.commonest:.0%} of its replies are among its 20 commonest (humans: {humans.commonest:.0%}), "
         f"distinct-2 is {bot.distinct_2:.2f} ({humans.distinct_2:.2f})"

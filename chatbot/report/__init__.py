@@ -137,7 +137,8 @@ def _cell(line: Record, name: str) -> Cell:
     if name not in line["figures"]:
         return Cell("")
     found, metric = line["figures"][name], METRICS[name]
-    interval = shown(metric, (float(found["high"]) - float(found["low"])) / 2)
+    half = (float(found["high"]) - float(found["low"])) / 2
+    interval = shown(metric, half) if half else ""
     return Cell(shown(metric, float(found["value"])), interval, name in line["missed"])
 
 

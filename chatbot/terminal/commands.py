@@ -138,7 +138,7 @@ def set_(session: Session, argument: str) -> None:
     name, value = name.replace("-", "_"), value.strip()
     sampling = session.responder.sampling
     if name:
-        changed = override(sampling, {name: value or _current(sampling, name)}, "/set")
+        changed = override(sampling, {name: value or _current(sampling, name)}, "sampling")
         session.responder = session.responder.with_sampling(changed)
     session.console.print(_settings(session.responder.sampling, (name,) if name else SETTINGS))
 

@@ -69,7 +69,7 @@ def _cell(line: Line, name: str, metric: Metric) -> str:
     if name not in line.figures:
         return ""
     found = line.figures[name]
-    wide = "" if line.kind == "floor" else f" ±{shown(metric, half(found))}"
+    wide = f" ±{shown(metric, half(found))}" if line.kind != "floor" and half(found) else ""
     return f"{shown(metric, found.value)}{wide}{MISSED if name in line.missed else ''}"
 
 

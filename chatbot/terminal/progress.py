@@ -23,6 +23,7 @@ from rich.text import Text
 from chatbot.terminal.text import printable
 from chatbot.training import Evaluated, Event, Sampled, Saved, Started, StepDone, Stopped
 
+FEW = 50  # replies to validate on
 EVERY = 10.0  # seconds between the lines in a pipe
 
 Advance = Callable[[int, int], None]  # (done, total); a total of 0 is not known
@@ -47,7 +48,7 @@ def _bar(events: Iterable[Event], console: Console) -> Stopped:
                         task, completed=event.progress, loss=n["loss"], speed=n["speed"], left=n["left"]
                     )
                 case Evaluated():
-                    progress.update(task, validation=f"{event.nats_per_word:.3f} nats/word")
+                    progress.update(task, validation=f"{event.nats_per_word:.3f}")
                 case Stopped():
                     stopped = event
             _print(console, describe(event))
@@ -61,7 +62,9 @@ def _lines(events: Iterable[Event], console: Console) -> Stopped:
         if isinstance(event, StepDone) and event.seconds >= shown + EVERY:
             shown = event.seconds
             numbers = _numbers(event)
-            _print(console, "step {step}  {done}  loss {loss}  {speed}  {left} left".format(**numbers))
+            _print(
+                console, "step {step}  {done}  loss {loss} nats/token  {speed}  {left} left".format(**numbers)
+            )
         elif isinstance(event, Stopped):
             stopped = event
         _print(console, describe(event))
@@ -74,10 +77,12 @@ def describe(event: Event) -> str:
     match event:
         case Started():
             floor = f"{event.floor.nats_per_word:.3f} nats/word, {event.floor.bits_per_byte:.3f} bits/byte"
+            begun = f"going on after step {event.step}\n" if event.step else ""
+            few = "\nso few replies tell little: a larger corpus would" if event.validation < FEW else ""
             return (
-                f"{event.family}: {event.parameters:,} parameters, {event.examples:,} examples, "
+                f"{begun}{event.family}: {event.parameters:,} parameters, {event.examples:,} examples, "
                 f"{event.precision} on {event.device}\n"
-                f"validation on {event.validation:,} replies; a unigram model's figures there: {floor}"
+                f"validation on {event.validation:,} replies; a unigram model's figures there: {floor}{few}"
             )
         case Evaluated():
             mark = "  (best so far)" if event.best else ""
@@ -198,7 +203,7 @@ def _numbers(event: StepDone) -> dict[str, str]:
     return {
         "step": str(event.step),
         "done": f"{event.progress:.0%}",
-        "loss": f"{event.loss:.3f} nats/token",
+        "loss": f"{event.loss:.3f}",
         "speed": f"{event.tokens_per_second:,.0f} tokens/s",
         "left": duration(event.seconds_left),
     }
@@ -227,5 +232,5 @@ def _can_redraw(console: Console) -> bool:
 
 def _print(console: Console, lines: str) -> None:
     for line in lines.splitlines():
-        # soft_wrap: a line in a log stays one line
-        console.print(Text(printable(line)), soft_wrap=True)
+        # soft_wrap: a line in a log stays one line; on a screen it breaks between words
+        console.print(Text(printable(line)), soft_wrap=not console.is_terminal)
