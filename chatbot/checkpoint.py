@@ -313,7 +313,7 @@ def _read_config(folder: Path) -> BotConfig:
 
 @contextmanager
 def _opened(file: Path, hint: str) -> Iterator[Any]:  # Any: safetensors' handle has no stubs
-    if not os.path.exists(file):
+    if not os.path.isfile(file):  # a pipe would be waited for
         raise CheckpointError(f"{file.parent} is incomplete: {file.name} is missing", hint)
     if not os.access(file, os.R_OK):
         raise CheckpointError(f"{file} cannot be read: permission denied")

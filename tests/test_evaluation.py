@@ -317,7 +317,10 @@ def test_a_report_of_a_bot_that_was_never_measured_says_so(here: Path, tmp_path:
     assert "Not measured yet" in (tmp_path / "page.html").read_text()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"lines": 3}', '{"lines": [{"figures": {"f1": 1}}]}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"lines": 3}', '{"lines": [], "corpus": "x"}', '{"lines": [{"figures": {"f1": 1}}]}'],
+)
 def test_a_damaged_evaluation_is_said(here: Path, tmp_path: Path, text: str) -> None:
     file = Path("checkpoints/owls-gpt/evaluation.json")
     file.write_text(text)
@@ -331,10 +334,12 @@ def test_a_damaged_evaluation_is_said(here: Path, tmp_path: Path, text: str) -> 
 def test_nothing_in_a_report_is_markup_but_our_own(here: Path, tmp_path: Path) -> None:
     bot = Bot.load("owls-gpt")
     evil = "<script>alert(1)</script> [x](javascript:1) | `"
-    corpus = {**bot.checkpoint.config.corpus, "name": evil, "split": evil}
+    report = {"dialogues": evil, "turns": "\x1b[31m"}
+    corpus = {**bot.checkpoint.config.corpus, "name": evil, "split": evil, "report": report}
     config = dataclasses.replace(bot.checkpoint.config, corpus=corpus, size=evil)
     spoiled = Bot(dataclasses.replace(bot.checkpoint, config=config), bot.responder)
     assert "<script" not in page(spoiled)
+    assert "\x1b" not in page(spoiled) + card(spoiled)
     assert "\\[x\\]\\(javascript" in card(spoiled)
     assert "<script" not in card(spoiled).replace("\\<script", "")
 
@@ -357,7 +362,7 @@ def test_a_curve_needs_two_validations_and_leaves_broken_lines_out() -> None:
     [
         (("owls-gpt", "nowhere"), "there is no nowhere"),
         (("owls-gtp", "owls"), "there is no bot 'owls-gtp'"),
-        (("owls-gpt", "owls-gpt", "owls"), "a bot is named twice"),
+        (("owls-gpt", "checkpoints/owls-gpt", "owls"), "a bot is named twice"),
         (("owls-gpt", "owls", "--fold", "train"), "eval.fold must be one of validation, test"),
         (("owls-gpt", "owls", "--ranked", "-1"), "ranked must not be negative"),
         (("owls-gpt", "owls", "--resamples", "5"), "resamples must be at least 100"),

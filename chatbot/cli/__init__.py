@@ -6,6 +6,7 @@ Nothing of a command is imported until it is used: `chatbot --help` must not wai
 from __future__ import annotations
 
 import ast
+import errno
 import importlib.util
 import sys
 from io import TextIOWrapper
@@ -67,6 +68,10 @@ class Commands(click.Group):
             return super().invoke(context)
         except ChatbotError as error:
             raise Failure(error) from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise Failure(ChatbotError(f"nothing more can be written: {error.strerror}")) from None
         except KeyboardInterrupt:
             raise click.exceptions.Exit(130) from None
 

@@ -6,19 +6,19 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from chatbot import checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import EVALUATION
 from chatbot.config import help_of, override, to_dict
 from chatbot.corpus import open_corpus
 from chatbot.errors import CheckpointError, ConfigError
 from chatbot.evaluation import Evaluation, EvaluationConfig, evaluate
-from chatbot.terminal.text import escaped
+from chatbot.terminal.text import escaped, printable
 
 WIDE = 200  # columns in a file or a pipe, where no window limits them
 F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
@@ -51,19 +51,26 @@ def eval_(names: tuple[str, ...], corpus: Path, as_json: bool, device: str, **se
 
     given = {name: value for name, value in settings.items() if value is not None}
     config = override(EvaluationConfig(), given, "eval")
-    if len(set(names)) < len(names):
+    if len({checkpoint.find(name).resolve() for name in names}) < len(names):
         raise ConfigError("a bot is named twice", "name each of them once")
     opened, bots = open_corpus(corpus), [Bot.load(name, device) for name in names]
     with stages() as begin:
         found = evaluate(bots, opened, config, begin)
     text = json.dumps(to_dict(found), ensure_ascii=False)
     for bot in bots:
-        with suppress(CheckpointError):  # a bot that is not ours to write is measured all the same
-            bot.checkpoint.save_text(EVALUATION, text + "\n")
+        _keep(bot, text)
     if as_json:
         click.echo(escaped(text))
     else:
         _print(found)
+
+
+def _keep(bot: Bot, text: str) -> None:
+    """For `chatbot report`. A bot that is not ours to write is measured all the same."""
+    try:
+        bot.checkpoint.save_text(EVALUATION, text + "\n")
+    except CheckpointError as error:
+        click.echo(f"not kept for `chatbot report`: {printable(error.what)}", err=True)
 
 
 def _print(found: Evaluation) -> None:

@@ -48,12 +48,22 @@ class Curve:
 
 def page(bot: Bot) -> str:
     """The report as one HTML page that needs nothing beside it."""
-    return _environment().get_template("page.html").render(**_facts(bot))
+    return _filled("page.html", bot)
 
 
 def card(bot: Bot) -> str:
     """The card as Markdown."""
-    return _environment().get_template("card.md").render(**_facts(bot))
+    return _filled("card.md", bot)
+
+
+def _filled(template: str, bot: Bot) -> str:
+    """A template with the bot's facts; files that hold something else than they should are an error."""
+    try:
+        return _environment().get_template(template).render(**_facts(bot))
+    except (jinja2.UndefinedError, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ChatbotError(
+            f"the files of {bot.name} are damaged: {error}", "measure it again: chatbot eval"
+        ) from None
 
 
 def _environment() -> jinja2.Environment:
@@ -114,9 +124,10 @@ def curve(metrics: Sequence[Record]) -> Curve | None:
 def _point(line: Record) -> tuple[float, float] | None:
     """Minutes and nats per word; None for a damaged line."""
     try:
-        return float(line["seconds"]) / 60, float(line["nats_per_word"])
-    except (KeyError, TypeError, ValueError):
+        minutes, nats = float(line["seconds"]) / 60, float(line["nats_per_word"])
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+    return (minutes, nats) if 0 <= minutes < 1e6 and 0 <= nats < 1e6 else None  # nor NaN
 
 
 def table(evaluation: Record) -> Record:
