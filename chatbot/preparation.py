@@ -262,10 +262,15 @@ class Figures:
         return cls(nats / tokens, nats / replies.words(), nats / math.log(2) / replies.size())
 
 
+def unigram_nats(training: Encoded, vocabulary: int) -> NDArray[np.float64]:
+    """Nats of each token (V,) by how often it stands in the training split (add-one smoothing)."""
+    counts = np.bincount(training.tokens, minlength=vocabulary) + 1.0
+    return np.asarray(-np.log(counts / counts.sum()))
+
+
 def unigram_figures(training: Encoded, replies: Examples, vocabulary: int) -> Figures:
     """The floor: tokens drawn by how often each stands in the training split (add-one smoothing)."""
-    counts = np.bincount(training.tokens, minlength=vocabulary) + 1.0
-    nats = -np.log(counts / counts.sum())
+    nats = unigram_nats(training, vocabulary)
     seen = Counter(token for example in replies for token in example.reply)
     total = sum(float(nats[token]) * count for token, count in seen.items())
     return Figures.of(total, sum(seen.values()), replies)

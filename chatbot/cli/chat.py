@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -84,22 +85,21 @@ def chat(
     if lines and prompt is not None:
         raise click.UsageError("--lines reads its prompts from the standard input: leave out --prompt")
     talking = prompt is None and not lines and not as_json and _is_terminal(sys.stdin)
-    checkpoint.find(name)  # who is not there need not be waited for
+    folder = checkpoint.find(name)  # first: for who is not there, no input need be waited for
     if talking:
         with typeahead.kept():
-            _talk(load(name, device, settings), attention)
+            _talk(load(folder, device, settings), attention)
         return
     prompts = _lines() if lines else [_whole(prompt)]
-    bot = load(name, device, settings)
+    bot = load(folder, device, settings)
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
     answer = batch.answer_json if as_json else batch.answer
     answer(prompts, bot.responder, _write, _show_attention if attention else None)
 
 
-def load(name: str | None, device: str, settings: dict[str, str | None]) -> Bot:
+def load(folder: Path, device: str, settings: dict[str, str | None]) -> Bot:
     """Load a bot, with the settings that were given; the others are its own."""
-    folder = checkpoint.find(name)
     with _status(f"loading {printable(folder.resolve().name)} ..."):  # torch takes its time
         bot = Bot.load(folder, device)
     given = {name: value for name, value in settings.items() if value is not None}

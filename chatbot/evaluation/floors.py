@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chatbot.evaluation.texts import f1, words
-from chatbot.preparation import Encoded, Example
+from chatbot.preparation import Encoded, Example, unigram_nats
 
 KNOWN = 50  # the commonest training replies, of which the best fixed one is taken
 JUDGED = 2000  # training replies that it is judged by
@@ -62,9 +62,8 @@ class Unigram:
     """Tokens drawn by how often each stands in the training split (add-one smoothing)."""
 
     def __init__(self, training: Encoded, vocabulary: int) -> None:
-        counts = np.bincount(training.tokens, minlength=vocabulary) + 1.0
-        self._nats = -np.log(counts / counts.sum())
-        self._likeliest = int(counts.argmax())
+        self._nats = unigram_nats(training, vocabulary)
+        self._likeliest = int(self._nats.argmin())
 
     def scores(self, examples: Sequence[Example]) -> NDArray[np.float64]:
         """Nats, tokens and right ones of each reply: (3, N)."""

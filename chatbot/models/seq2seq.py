@@ -143,8 +143,7 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
 
     def _read(self, tokens: Tensor) -> Tensor:
         """Embeddings times sqrt(D) (Vaswani et al. 2017, section 3.4): small enough for the output layer
-        they are tied to, and large enough to move a GRU. After 400 small steps on Cornell the loss was
-        4.70 nats a token with it and 5.14 without."""
+        they are tied to, and large enough to move a GRU."""
         return self._drop(self.embed(tokens) * math.sqrt(self.config.width))
 
     def _drop(self, x: Tensor) -> Tensor:

@@ -86,20 +86,21 @@ def markdown(text: object) -> str:
 
 
 def _facts(bot: Bot) -> Record:
-    config, header = bot.checkpoint.config, bot.checkpoint.weights().header
+    config, weights = bot.checkpoint.config, bot.checkpoint.weights()
+    header = weights.header
     evaluation = bot.checkpoint.evaluation()
     replies = [(prompt, bot.reply(prompt, seed=0)) for prompt in PROMPTS]
     source = SOURCES.get(str(config.corpus.get("name")))
     return {
         "name": bot.name,
         "config": config,
-        "parameters": sum(array.size for array in bot.checkpoint.weights().tensors.values()),
+        "parameters": sum(array.size for array in weights.tensors.values()),
         "trained": str(header.get("trained", ""))[:10],
         "step": header.get("step"),
         "figures": header.get("figures") or {},
         "curve": curve(bot.checkpoint.metrics()),
         "replies": [(prompt, reply.text) for prompt, reply in replies],
-        "maps": [(prompt, words(reply)) for prompt, reply in replies if words(reply).rows],
+        "maps": [(prompt, map) for prompt, reply in replies if (map := words(reply)).rows],
         "shades": shades,
         "table": table(evaluation) if evaluation else None,
         "evaluation": evaluation,
