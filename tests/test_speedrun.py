@@ -1,0 +1,84 @@
+"""The benchmark that others are measured with: its yardstick must be right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.cornell import Result
+from benchmarks.speedrun.material import Material
+from benchmarks.speedrun.streams import stream, stream_nats
+from benchmarks.speedrun.words import Vocabulary, is_short, normalised
+from chatbot.corpus.splits import Folds
+from chatbot.dialogue import Dialogue, Turn
+from chatbot.preparation import Example, encode
+from chatbot.tokenizer import BOT, END, PAD, USER, Tokenizer
+
+
+def test_the_text_of_the_tutorial() -> None:
+    assert normalised("Où est-il, Dr. No?!  42…") == "ou est il dr . no ? !"
+    assert is_short((["a"] * 9, ["b"]))
+    assert not is_short((["a"] * 10, ["b"]))
+    assert not is_short(([], ["b"]))
+
+
+def test_a_vocabulary_leaves_out_rare_words() -> None:
+    vocabulary = Vocabulary([(["so", "so"], ["so", "rare"])])
+    assert len(vocabulary) == 4
+    assert vocabulary.knows((["so"], ["so"]))
+    assert not vocabulary.knows((["so"], ["rare"]))
+    assert vocabulary.ids(["so"]).tolist() == [3, 2]
+
+
+def uniform(tokens: Tensor, targets: Tensor) -> Tensor:
+    return torch.zeros(*tokens.shape, 50)
+
+
+@pytest.mark.parametrize("block", [4, 8, 64])
+def test_every_token_of_a_reply_is_judged_once(block: int) -> None:
+    examples = [
+        Example([USER, *range(10, 10 + prompt), END], [*range(20, 20 + reply), END])
+        for prompt, reply in [(1, 1), (3, 5), (30, 2), (2, 29)]
+    ]
+    nats = stream_nats(uniform, block, examples)
+    assert nats == pytest.approx([len(e.reply) * np.log(50) for e in examples])
+
+
+def test_a_token_is_judged_by_what_stands_before_it() -> None:
+    """A model that is sure of the token after the one it reads."""
+
+    def successor(tokens: Tensor, targets: Tensor) -> Tensor:
+        return 100.0 * torch.nn.functional.one_hot(tokens + 1, 50).float()
+
+    counted = Example([USER, END], [BOT + 1, BOT + 2, BOT + 3])
+    assert stream_nats(successor, 3, [counted])[0] == pytest.approx(0, abs=1e-6)
+    assert stream_nats(successor, 3, [Example([USER, END], [BOT + 1, BOT + 3])])[0] == pytest.approx(100)
+
+
+def test_a_stream_has_a_mark_before_each_dialogue(tokenizer: Tokenizer) -> None:
+    told = [Dialogue((Turn("A", "Hello."), Turn("B", "Hi."))) for _ in range(2)]
+    found = stream(encode(told, tokenizer)).tolist()
+    one = [PAD, *tokenizer.turn(USER, "Hello."), *tokenizer.turn(BOT, "Hi.")]
+    assert found == [*one, *one]
+
+
+def test_only_what_the_tutorial_can_represent_is_judged_in_its_text() -> None:
+    def told(*texts: str) -> Dialogue:
+        return Dialogue(tuple(Turn("AB"[i % 2], text) for i, text in enumerate(texts)))
+
+    train = [told("so it is", "so it is", "so it is")]
+    test = [told("so it is", "is it so", "rare words"), told("it is " * 6, "so"), told("so", "it")]
+    material = Material(Folds(train, [], test), "tutorial")
+    assert material.representable.tolist() == [0, 3]
+    assert material.words.tolist() == [3, 1]
+    assert Material(Folds(train, [], test), "written").representable.tolist() == [0, 1, 2, 3]
+
+
+def test_when_a_curve_reaches_a_figure() -> None:
+    curve = [(1.0, 8.0), (3.0, 6.0), (4.0, 6.0)]
+    found = Result("ours", "written", "parlai", 4, 1, 0, 0, 1.0, 10.0, curve, 5.9, 6.1)
+    assert found.reached(9.0) == pytest.approx(0.5)
+    assert found.reached(7.0) == pytest.approx(2.0)
+    assert found.reached(5.0) is None
