@@ -89,6 +89,12 @@ def test_bytes_become_the_character_that_they_spell() -> None:
     assert attention.rows[0].weights == pytest.approx((0.3, 0.7))
 
 
+def test_what_cannot_be_seen_has_a_label_all_the_same() -> None:
+    attention = words(reply([piece("▁\u200b"), piece("▁ok")], token("▁\x07", 0.5, 0.5)))
+    assert [column.text for column in attention.columns] == ["_", "ok"]
+    assert attention.rows[0].text == "_"
+
+
 def test_scripts_without_spaces_get_a_column_for_each_piece() -> None:
     prompt = [piece("▁東京"), piece("へ"), piece("行"), piece("▁Tokyo"), piece("s")]
     columns = words(reply(prompt, token("▁x", 1, 0, 0, 0, 0))).columns

@@ -368,12 +368,18 @@ def test_a_curve_needs_two_validations_and_leaves_broken_lines_out() -> None:
         (("owls-gpt", "owls", "--resamples", "5"), "resamples must be at least 100"),
         (("owls-gpt", "short"), "fewer than 20 different replies"),
         (("owls-gpt", "single"), "no exchange in its test part"),
+        (
+            ("owls-gpt", "endless.jsonl"),
+            "endless.jsonl holds no usable dialogue\nfound 1 conversation with 2 lines",
+        ),
     ],
 )
 def test_what_the_user_got_wrong_is_one_line(here: Path, arguments: tuple[str, ...], what: str) -> None:
     for name, count in (("short", 60), ("single", 1)):
         if not (here / name).exists():
             write_corpus(here / name, count)
+    turns = [{"speaker": who, "text": "on and " * 500} for who in "AB"]
+    (here / "endless.jsonl").write_text(json.dumps({"turns": turns}))
     result = run("eval", *arguments)
     assert result.exit_code == 1, result.exception
     assert what in result.stderr

@@ -295,10 +295,11 @@ def test_resume_does_not_ignore_another_split(here: Path) -> None:
     train("owls", "--steps", "9", "--resume", "--split", "source")
 
 
-def test_another_training_of_the_same_bot_is_refused(here: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_another_training_of_the_same_bot_is_refused(here: Path, more: list[str]) -> None:
     before = contents(here)
     with claimed(Path("checkpoints/owls-gpt")):
-        said = failure("owls", "--steps", "9", "--resume")
+        said = failure("owls", "--steps", "9", *more)
     assert "checkpoints/owls-gpt is being trained already" in said
     assert contents(here) == before
 

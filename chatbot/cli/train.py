@@ -161,12 +161,12 @@ def _run(request: Request) -> None:
     _download(request.corpus)
     corpus = open_corpus(request.corpus)
     folders = {family: _folder(request.name or corpus.name, family) for family in request.families}
-    opened = _opened(folders, request)
-    if request.resume and not opened:
-        say(f"there is nothing to resume at {' or '.join(map(str, folders.values()))}: beginning")
     with ExitStack() as stack:  # before minutes are spent on the corpus
         for folder in folders.values():
             stack.enter_context(claimed(folder))
+        opened = _opened(folders, request)
+        if request.resume and not opened:
+            say(f"there is nothing to resume at {' or '.join(map(str, folders.values()))}: beginning")
         _train_all(request, corpus, folders, opened)
 
 

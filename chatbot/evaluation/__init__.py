@@ -197,6 +197,8 @@ def _learned(bot: Bot, corpus: Corpus) -> bool:
 
 def _held_out(folds: Folds, fold: Fold, corpus: Corpus) -> HeldOut:
     dialogues = folds.test if fold == "test" else folds.validation
+    if not any(folds):
+        raise CorpusError(f"{corpus.path} holds no usable dialogue", "; ".join(corpus.report.lines()))
     exchanged, learned = _exchanged(dialogues), _exchanged(folds.train)
     if not exchanged or not learned:
         what = f"no exchange in its {fold} part" if learned else "nothing to take floors from"

@@ -84,12 +84,13 @@ def _groups(pieces: Sequence[str]) -> list[list[int]]:
 
 
 def _text(pieces: Iterator[str]) -> str:
-    """The pieces as text; bytes become the character that they spell."""
+    """The pieces as text; bytes become the character that they spell, what cannot be seen "_"."""
     spelled = b"".join(
         bytes.fromhex(byte[1]) if (byte := BYTE.fullmatch(piece)) else piece.encode("utf-8", "replace")
         for piece in pieces
     )
-    return printable(spelled.decode("utf-8", "replace").replace("▁", " ")).strip()
+    text = printable(spelled.decode("utf-8", "replace").replace("▁", " ")).strip()
+    return text if cell_len(text) else "_"
 
 
 def _share(tokens: Sequence[TokenEvent], positions: Sequence[int]) -> float:
