@@ -40,10 +40,10 @@ def _line(bot: Bot, folds: Folds) -> str:
     right = list(replies)
     wrong = [Example(right[(i + FURTHER) % len(right)].prompt, e.reply) for i, e in enumerate(right)]
     words = replies.data.words[replies.spans[:, 1]]
-    found = [Statistic.ratio(scores(bot.responder.engine, some)[0], words) for some in (wrong, right)]
-    worth = difference(*found, RESAMPLES, seed=0)
+    own, other = (Statistic.ratio(scores(bot.responder.engine, some)[0], words) for some in (right, wrong))
+    worth = difference(other, own, RESAMPLES, seed=0)
     half = (worth.high - worth.low) / 2
-    return f"| {bot.name} | {found[1].total:.3f} | {found[0].total:.3f} | {worth.value:.3f} ± {half:.3f} |"
+    return f"| {bot.name} | {own.total:.3f} | {other.total:.3f} | {worth.value:.3f} ± {half:.3f} |"
 
 
 def _folds(corpus: Path, bot: Bot) -> Folds:

@@ -370,7 +370,7 @@ def test_a_curve_needs_two_validations_and_leaves_broken_lines_out() -> None:
         (("owls-gpt", "single"), "no exchange in its test part"),
         (
             ("owls-gpt", "endless.jsonl"),
-            "endless.jsonl holds no usable dialogue\nfound 1 conversation with 2 lines",
+            "endless.jsonl holds no usable dialogue\nfound 1 conversation",
         ),
     ],
 )
