@@ -365,7 +365,8 @@ def _beside(file: Path) -> Iterator[Path]:
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
         raise CheckpointError(
-            f"{file} cannot be written: {error}", "the file before it is still there"
+            f"{file} cannot be written: {getattr(error, 'strerror', None) or error}",
+            "what was there before is still there",
         ) from None
 
 

@@ -28,7 +28,7 @@ from chatbot.evaluation.likelihood import scores
 from chatbot.evaluation.statistics import Statistic
 from chatbot.models import FAMILIES
 from chatbot.preparation import Encoded, Example, ExamplesConfig, exchanges, unigram_figures
-from chatbot.report import card, curve, page
+from chatbot.report import curve, report
 from chatbot.tokenizer import Tokenizer
 
 WORDS = ["owl", "tree", "house", "river", "bread", "stone", "night", "light", "road", "winter", "song"]
@@ -334,14 +334,15 @@ def test_a_damaged_evaluation_is_said(here: Path, tmp_path: Path, text: str) -> 
 def test_nothing_in_a_report_is_markup_but_our_own(here: Path, tmp_path: Path) -> None:
     bot = Bot.load("owls-gpt")
     evil = "<script>alert(1)</script> [x](javascript:1) | `"
-    report = {"dialogues": evil, "turns": "\x1b[31m"}
-    corpus = {**bot.checkpoint.config.corpus, "name": evil, "split": evil, "report": report}
+    counts = {"dialogues": evil, "turns": "\x1b[31m"}
+    corpus = {**bot.checkpoint.config.corpus, "name": evil, "split": evil, "report": counts}
     config = dataclasses.replace(bot.checkpoint.config, corpus=corpus, size=evil)
     spoiled = Bot(dataclasses.replace(bot.checkpoint, config=config), bot.responder)
-    assert "<script" not in page(spoiled)
-    assert "\x1b" not in page(spoiled) + card(spoiled)
-    assert "\\[x\\]\\(javascript" in card(spoiled)
-    assert "<script" not in card(spoiled).replace("\\<script", "")
+    made = report(spoiled)
+    assert "<script" not in made.page
+    assert "\x1b" not in made.page + made.card
+    assert "\\[x\\]\\(javascript" in made.card
+    assert "<script" not in made.card.replace("\\<script", "")
 
 
 def test_a_curve_needs_two_validations_and_leaves_broken_lines_out() -> None:

@@ -26,14 +26,14 @@ CARD = "README.md"
 )
 def report(name: str | None, out: Path | None) -> None:
     """Fill the templates and say where the files are."""
-    from chatbot.report import card, page  # brings torch
+    from chatbot import report as reports  # brings torch
 
     bot = Bot.load(name)
-    out = out or bot.checkpoint.folder / "report.html"
+    out, made = out or bot.checkpoint.folder / "report.html", reports.report(bot)
     try:
-        out.write_text(page(bot), encoding="utf-8")
+        out.write_text(made.page, encoding="utf-8")
     except OSError as error:
         raise ChatbotError(f"{out} cannot be written: {error.strerror}") from None
     click.echo(str(out))
-    bot.checkpoint.save_text(CARD, card(bot))
+    bot.checkpoint.save_text(CARD, made.card)
     click.echo(str(bot.checkpoint.folder / CARD))

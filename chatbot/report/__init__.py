@@ -46,20 +46,21 @@ class Curve:
     lowest: float
 
 
-def page(bot: Bot) -> str:
-    """The report as one HTML page that needs nothing beside it."""
-    return _filled("page.html", bot)
+@dataclass(frozen=True, slots=True)
+class Report:
+    """page: HTML that needs nothing beside it; card: Markdown."""
+
+    page: str
+    card: str
 
 
-def card(bot: Bot) -> str:
-    """The card as Markdown."""
-    return _filled("card.md", bot)
-
-
-def _filled(template: str, bot: Bot) -> str:
-    """A template with the bot's facts; files that hold something else than they should are an error."""
+def report(bot: Bot) -> Report:
+    """Both, of the same replies. Files that hold something else than they should are a ChatbotError."""
+    environment = _environment()
     try:
-        return _environment().get_template(template).render(**_facts(bot))
+        facts = _facts(bot)
+        page, card = (environment.get_template(name).render(**facts) for name in ("page.html", "card.md"))
+        return Report(page, card)
     except (jinja2.UndefinedError, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise ChatbotError(
             f"the files of {bot.name} are damaged: {error}", "measure it again: chatbot eval"
