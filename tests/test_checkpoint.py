@@ -411,7 +411,7 @@ def test_a_failed_write_leaves_the_file_before_it(
     for write in (bot.save_weights, bot.save_training_state):
         with pytest.raises(CheckpointError, match=r"cannot be written: .*No space left") as error:
             write({"a": np.ones(3)})
-        assert error.value.hint == "the file before it is still there"
+        assert error.value.hint == "what was there before is still there"
     assert {name: (bot.folder / name).read_bytes() for name in names(bot.folder)} == before
 
 
