@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -12,6 +12,11 @@ class Turn:
 
     speaker: str
     text: str
+
+
+def said(turns: Iterable[Turn]) -> str:
+    """Their lines in lower case: the same for dialogues that are the same, word for word."""
+    return "\n".join(turn.text for turn in turns).lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from chatbot.evaluation.statistics import Statistic
 from chatbot.models import FAMILIES
 from chatbot.preparation import Encoded, Example, ExamplesConfig, exchanges, unigram_figures
 from chatbot.report import curve, report
+from chatbot.terminal.figures import described
 from chatbot.tokenizer import Tokenizer
 
 WORDS = ["owl", "tree", "house", "river", "bread", "stone", "night", "light", "road", "winter", "song"]
@@ -266,6 +267,20 @@ def test_bots_are_measured_on_what_their_own_split_held_out(here: Path) -> None:
     assert measured(["other-gpt"]).split == "parlai"
     with pytest.raises(ConfigError, match="splits of this corpus: owls-gpt by source, other-gpt by parlai"):
         measured(["owls-gpt", "other-gpt"])
+
+
+def test_dialogues_seen_in_training_are_left_out_unless_they_are_wanted(here: Path) -> None:
+    lines = [json.loads(line) for line in (here / "owls" / "dialogues.jsonl").read_text().splitlines()]
+    folds = ["test" if i % 5 == 0 else "validation" if i % 5 == 1 else "train" for i in range(len(lines))]
+    lines[5]["turns"] = lines[2]["turns"]
+    written = [json.dumps({**line, "split": fold}) for line, fold in zip(lines, folds, strict=True)]
+    (here / "twice.jsonl").write_text("\n".join(written))
+    settings = ("--model", "gpt", "--split", "published", "--set", "cleaning.repeats=on")
+    assert run("train", "twice.jsonl", *settings, *QUICK).exit_code == 0
+    without, kept = (measured(["twice-gpt"], "twice.jsonl", unseen=unseen) for unseen in (True, False))
+    assert (without.seen, kept.seen) == (1, 1)
+    assert without.counts["replies in the fold"] == kept.counts["replies in the fold"] - 3
+    assert described(without).endswith("; seen in training and left out: 1 of its dialogues")
 
 
 def test_another_corpus_than_its_own_is_divided_by_source(here: Path) -> None:

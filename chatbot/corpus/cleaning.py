@@ -15,7 +15,7 @@ from html.entities import html5
 
 from chatbot.config import setting
 from chatbot.corpus.report import Report
-from chatbot.dialogue import Dialogue, Turn
+from chatbot.dialogue import Dialogue, Turn, said
 
 Rule = Callable[[str], str]
 
@@ -76,8 +76,7 @@ def _parts(dialogue: Dialogue, config: CleaningConfig, report: Report) -> Iterat
 
 def _is_repeat(turns: list[Turn], seen: set[bytes]) -> bool:
     """Digests, not texts: 16 bytes a dialogue hold for the largest corpus."""
-    text = "\n".join(turn.text for turn in turns).lower()
-    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(said(turns).encode(), digest_size=16).digest()
     if digest in seen:
         return True
     seen.add(digest)

@@ -20,7 +20,7 @@ from chatbot.config import from_dict, setting
 from chatbot.corpus import Corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import DEFAULT_SPLIT, Folds, split
-from chatbot.dialogue import Dialogue
+from chatbot.dialogue import Dialogue, said
 from chatbot.errors import ConfigError, CorpusError
 from chatbot.evaluation import floors, metrics
 from chatbot.evaluation.dullness import Variety, dullness
@@ -43,6 +43,7 @@ class EvaluationConfig:
     """What bots are measured on. Counts are of replies, evenly spread over the fold; 0 for all of them."""
 
     fold: Fold = setting("test", "the part of the corpus to measure on: test or validation")
+    unseen: bool = setting(True, "leave out dialogues that stand in the training part too, word for word")
     likelihood: int = setting(0, "replies whose likelihood is measured")
     ranked: int = setting(1000, "replies to be found among 19 others")
     generated: int = setting(1000, "prompts to reply to")
@@ -62,7 +63,10 @@ CANDIDATES = 20
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The exchanges to measure on, as text, and the training part. All replies of the fold, in order."""
+    """The exchanges to measure on, as text, and the training part. All replies of the fold, in order.
+
+    seen: dialogues of the fold that stand in the training part too.
+    """
 
     path: Path
     dialogues: Sequence[Dialogue]
@@ -71,6 +75,7 @@ class HeldOut:
     train: Sequence[Dialogue]
     train_prompts: Sequence[str]
     train_replies: Sequence[str]
+    seen: int
 
     def rows(self, count: int) -> NDArray[np.int64]:
         """Evenly spread replies, `count` at the most."""
@@ -115,6 +120,8 @@ class Evaluation:
     fold: str
     tokenizer: str  # the bot whose pieces the unigram floor counts
     counts: dict[str, int]
+    seen: int  # dialogues of the fold that stand in the training part too
+    unseen: bool  # whether they were left out
     lines: list[Line]
     comparisons: list[Comparison] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
@@ -138,7 +145,7 @@ def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begi
     # The corpus is read through before the split is known: whose corpus it is shows in its counts.
     dialogues = list(cleaned)
     divided_by = _shared_split(bots, corpus)
-    held_out = _held_out(split(dialogues, divided_by), config.fold, corpus)
+    held_out = _held_out(split(dialogues, divided_by), config, corpus)
     training = TrainingReplies(held_out.train_replies)
     measured = [_bot(bot, held_out, training, config, begin) for bot in bots]
     begin("floors and the human replies")
@@ -151,6 +158,8 @@ def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begi
         fold=config.fold,
         tokenizer=bots[0].name,
         counts=_counts(held_out, config),
+        seen=held_out.seen,
+        unseen=config.unseen,
         lines=_lines([*measured, human, *floor], config),
         comparisons=_comparisons(measured, config),
         samples=_samples(measured, held_out, config),
@@ -195,17 +204,30 @@ def _learned(bot: Bot, corpus: Corpus) -> bool:
     return isinstance(then, dict) and all(then.get(name) == now[name] for name in counts)
 
 
-def _held_out(folds: Folds, fold: Fold, corpus: Corpus) -> HeldOut:
-    dialogues = folds.test if fold == "test" else folds.validation
+def _held_out(folds: Folds, config: EvaluationConfig, corpus: Corpus) -> HeldOut:
+    fold = config.fold
+    everything = folds.test if fold == "test" else folds.validation
+    learned = {said(dialogue.turns) for dialogue in folds.train}
+    new = [dialogue for dialogue in everything if said(dialogue.turns) not in learned]
+    dialogues = new if config.unseen else everything
     if not any(folds):
         raise CorpusError(f"{corpus.path} holds no usable dialogue", "; ".join(corpus.report.lines()))
-    exchanged, learned = _exchanged(dialogues), _exchanged(folds.train)
-    if not exchanged or not learned:
-        what = f"no exchange in its {fold} part" if learned else "nothing to take floors from"
+    exchanged, trained = _exchanged(dialogues), _exchanged(folds.train)
+    if not exchanged or not trained:
+        what = f"no exchange in its {fold} part" if trained else "nothing to take floors from"
         raise CorpusError(f"{corpus.path} has {what}", "it needs more dialogues of two turns or more")
     prompts, replies = zip(*exchanged, strict=True)
-    train_prompts, train_replies = zip(*learned, strict=True)
-    return HeldOut(corpus.path, dialogues, prompts, replies, folds.train, train_prompts, train_replies)
+    train_prompts, train_replies = zip(*trained, strict=True)
+    return HeldOut(
+        path=corpus.path,
+        dialogues=dialogues,
+        prompts=prompts,
+        replies=replies,
+        train=folds.train,
+        train_prompts=train_prompts,
+        train_replies=train_replies,
+        seen=len(everything) - len(new),
+    )
 
 
 def _exchanged(dialogues: Sequence[Dialogue]) -> list[tuple[str, str]]:

@@ -44,10 +44,12 @@ def _parts(evaluation: Evaluation) -> Iterator[RenderableType]:
 def described(evaluation: Evaluation) -> str:
     """What was measured on, in a line."""
     counts = evaluation.counts
+    kept = "left out" if evaluation.unseen else "kept"
+    seen = f"; seen in training and {kept}: {evaluation.seen:,} of its dialogues" if evaluation.seen else ""
     return (
         f"{printable(evaluation.corpus)}, {evaluation.fold} part of the split by {evaluation.split}: "
         f"{counts['replies in the fold']:,} replies; likelihood of {counts['likelihood']:,}, "
-        f"{counts['ranked']:,} to be found among 20, {counts['generated']:,} to be made"
+        f"{counts['ranked']:,} to be found among 20, {counts['generated']:,} to be made{seen}"
     )
 
 
