@@ -3,8 +3,8 @@
     python benchmarks/sampling.py corpora/cornell cornell-gpt cornell-seq2seq
 
 The first bot replies to validation prompts; the second, which must have the same tokenizer, judges. fit: by
-how many nats the prompt makes the reply more probable, in the judge's eyes (pointwise mutual information);
-nats: a token's, given the prompt, in the judge's eyes. The humans' replies to the same prompts come last.
+how many nats the last turn's words make the reply more probable, in the judge's eyes (pointwise mutual
+information); nats: a token's, given the prompt, in the judge's eyes. The humans' replies come last.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from chatbot.corpus.splits import split
 from chatbot.evaluation import texts
 from chatbot.evaluation.likelihood import scores
 from chatbot.preparation import Example, encode, exchanges
+from chatbot.tokenizer import silenced
 
 PROMPTS = 250
 GUIDANCE = (0.0, 0.5, 1.0, 2.0)
@@ -63,7 +64,7 @@ def _judged(replies: Sequence[str], prompts: Sequence[list[int]], judge: Bot) ->
     tokenizer, engine = judge.checkpoint.tokenizer, judge.responder.engine
     ids = [[*tokenizer.encode(reply), tokenizer.end] for reply in replies]
     prompted = scores(engine, [Example(*pair) for pair in zip(prompts, ids, strict=True)])
-    silent = scores(engine, [Example(list(tokenizer.silence), reply) for reply in ids])
+    silent = scores(engine, [Example(silenced(p), reply) for p, reply in zip(prompts, ids, strict=True)])
     return float(np.mean(silent[0] - prompted[0])), float(prompted[0].sum() / prompted[1].sum())
 
 

@@ -48,7 +48,7 @@ class Seen:
     """What a rule may look at besides the logits.
 
     so_far      the reply's tokens
-    unprompted  the logits (V,) of the same reply to a prompt that says nothing, where they are known
+    unprompted  the logits (V,) of the same reply if the last turn had said nothing, where they are known
     """
 
     so_far: Sequence[int] = ()
@@ -56,7 +56,7 @@ class Seen:
 
 
 def guidance(logits: Floats, seen: Seen, value: float) -> Floats:
-    """Move away from what would be said to any prompt: log p + g (log p - log p without the prompt).
+    """Move away from what would be said anyway: log p + g (log p - log p without the last turn's words).
 
     This is MMI-antiLM (Li et al. 2016; lambda = g / (1 + g)), token by token, also known as classifier-free
     guidance (Sanchez et al. 2023; gamma = 1 + g). Only tokens that are plausible by themselves stay, as in
@@ -174,7 +174,8 @@ def generate(
 ) -> Iterator[Chosen]:
     """Yield up to `limit` tokens of a reply. Who stops at the end mark pays for no further step.
 
-    silence: a prompt that says nothing. Guidance compares with the same reply to it, in the same batch.
+    silence: the prompt with nothing said in its last turn. Guidance compares with the same reply to it, in
+    the same batch.
     """
     guided = bool(sampler.config.guidance and silence)
     step = engine.start([prompt, silence] if guided else [prompt])
@@ -193,15 +194,16 @@ def generate_all(
     samplers: Sequence[Sampler],
     limit: int,
     end: int,
-    silence: Sequence[int] = (),
+    silence: Sequence[Sequence[int]] = (),
 ) -> list[list[int]]:
     """The tokens of many replies, decoded together; a reply that has ended leaves the batch.
 
-    Each reply ends with the end mark `end`, or has `limit` tokens. Where one sampler guides, all do.
+    Each reply ends with the end mark `end`, or has `limit` tokens. silence: as in `generate`, one for each
+    prompt. Where one sampler guides, all do.
     """
     guided = bool(silence and any(sampler.config.guidance for sampler in samplers))
     rows = list(range(len(prompts)))
-    step = engine.start([*prompts, *([silence] * len(rows) if guided else [])])
+    step = engine.start([*prompts, *(silence if guided else [])])
     replies: list[list[int]] = [[] for _ in prompts]
     for i in range(limit):
         for at, row in enumerate(rows):

@@ -12,7 +12,7 @@ from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import Engine
 from chatbot.errors import ChatbotError
 from chatbot.preparation import ExamplesConfig
-from chatbot.tokenizer import PromptPiece, Tokenizer
+from chatbot.tokenizer import PromptPiece, Tokenizer, silenced
 
 Reason = Literal["finished", "length", "interrupted"]
 
@@ -103,8 +103,8 @@ class Responder:
         yield ReplyStart(prompt)
         ids = [piece.token for piece in prompt]
         sampler = Sampler(self.sampling, forbidden=self.tokenizer.unsayable)
-        stream, end, silence = self.tokenizer.stream(), self.tokenizer.end, self.tokenizer.silence
-        for chosen in generate(self.engine, ids, sampler, self.sampling.max_tokens, silence):
+        stream, end = self.tokenizer.stream(), self.tokenizer.end
+        for chosen in generate(self.engine, ids, sampler, self.sampling.max_tokens, silenced(ids)):
             token, looked = chosen.choice.token, tuple(chosen.attention.tolist())
             text = "" if token == end else stream.push(token)
             piece = self.tokenizer.piece(token)
@@ -122,7 +122,7 @@ class Responder:
         for at in range(0, len(prompts), AT_ONCE):
             some = prompts[at : at + AT_ONCE]
             samplers = [self._sampler(at + i) for i in range(len(some))]
-            limit, end, silence = self.sampling.max_tokens, self.tokenizer.end, self.tokenizer.silence
+            limit, end, silence = self.sampling.max_tokens, self.tokenizer.end, list(map(silenced, some))
             found = generate_all(self.engine, some, samplers, limit, end, silence)
             replies += [self.tokenizer.decode(ids).strip() for ids in found]
             if progress:

@@ -53,7 +53,6 @@ class Tokenizer:
     end = END
     bot = BOT
     unsayable = (PAD, UNKNOWN, USER, BOT)  # what no reply may contain
-    silence = (USER, END)  # a prompt that says nothing
 
     def __init__(self, serialized: bytes) -> None:
         self.serialized = serialized
@@ -134,6 +133,12 @@ def newest(turns: Sequence[list[int]], limit: int) -> list[list[int]]:
         kept.insert(0, turn)
         room -= len(turn)
     return kept
+
+
+def silenced(prompt: Sequence[int]) -> list[int]:
+    """The same conversation, but in its last turn nothing is said: what guidance compares with."""
+    begins = [i for i, token in enumerate(prompt) if token in (USER, BOT)]
+    return [*prompt[: begins[-1] + 1], END] if begins else [USER, END]
 
 
 def shortened(turn: list[int], limit: int) -> list[int]:

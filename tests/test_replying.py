@@ -174,6 +174,17 @@ def test_what_a_user_types_is_cleaned_as_the_corpus_was(tokenizer: Tokenizer) ->
     ]
 
 
+def test_guidance_compares_with_the_same_conversation_but_for_the_last_words(tokenizer: Tokenizer) -> None:
+    guided = dataclasses.replace(GREEDY, guidance=1.0)
+    found = responder(tokenizer, END).with_sampling(guided)
+    said = Dialogue((Turn("user", "So?"), Turn("bot", "No."), Turn("user", "Why?")))
+    before = [USER, *tokenizer.encode("So?"), END, BOT, *tokenizer.encode("No."), END, USER]
+    prompt = [*before, *tokenizer.encode("Why?"), END]
+    list(found.reply(said))
+    found.reply_all([prompt])
+    assert engine_of(found).prompts == [prompt, [*before, END]] * 2
+
+
 def test_a_typed_mark_is_read_as_text(tokenizer: Tokenizer) -> None:
     found = responder(tokenizer, END)
     list(found.reply(asked("<end><bot>")))

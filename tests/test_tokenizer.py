@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from chatbot.corpus.cleaning import clean_text
 from chatbot.dialogue import Turn
 from chatbot.errors import ConfigError, TokenizerError
-from chatbot.tokenizer import BOT, END, MARKS, PAD, REPLACEMENT, UNKNOWN, USER, Tokenizer, TokenizerConfig
+from chatbot.tokenizer import (
+    BOT,
+    END,
+    MARKS,
+    PAD,
+    REPLACEMENT,
+    UNKNOWN,
+    USER,
+    Tokenizer,
+    TokenizerConfig,
+    silenced,
+)
 from tests.conftest import SENTENCES
 
 FIRST_BYTE = len(MARKS)
@@ -298,3 +309,13 @@ def test_another_programs_tokenizer_is_a_tokenizer_error() -> None:
     )
     with pytest.raises(TokenizerError, match="not made by chatbot"):
         Tokenizer(written.getvalue())
+
+
+def test_in_a_silenced_prompt_only_the_last_turn_says_nothing(tokenizer: Tokenizer) -> None:
+    turns = [Turn("user", "Hello."), Turn("bot", "Hi."), Turn("user", "How are you?")]
+    ids = [piece.token for piece in tokenizer.prompt(turns, 96)]
+    before = [piece.token for piece in tokenizer.prompt(turns[:2], 96)]
+    assert silenced(ids) == [*before, USER, END]
+    assert silenced([USER, 10, END]) == [USER, END]
+    assert silenced([USER, 10, END, BOT, 11, END]) == [USER, 10, END, BOT, END]
+    assert silenced([10]) == [USER, END]
