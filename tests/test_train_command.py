@@ -386,7 +386,9 @@ def test_nohup_is_obeyed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_real_ctrl_c_leaves_a_working_bot(bare: Path) -> None:
     command = [sys.executable, "-m", "chatbot", "train", "owls", "--model", "gpt", "--time", "10m", *QUICK]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=_hear_ctrl_c
+    ) as process:
         assert process.stderr is not None
         said = next(line for line in process.stderr if line.startswith("step "))
         process.send_signal(signal.SIGINT)
@@ -395,6 +397,11 @@ def test_a_real_ctrl_c_leaves_a_working_bot(bare: Path) -> None:
     assert said.startswith("step 1 ")
     assert "Traceback" not in rest
     assert Bot.load("owls-gpt").reply("Hello?").tokens
+
+
+def _hear_ctrl_c() -> None:
+    """Tests that run in the background were started deaf to it, and so would be what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 # what the user got wrong
