@@ -6,10 +6,9 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from chatbot.checkpoint import Checkpoint
 from chatbot.config import setting
 from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
-from chatbot.engines.torch import AnyModel, TorchEngine
+from chatbot.engines.torch import AnyModel, Precision, TorchEngine, choose_precision, products
 from chatbot.errors import CheckpointError, ConfigError, TrainingError
 from chatbot.preparation import (
     UNCUT,
@@ -55,7 +54,7 @@ class TrainingConfig:
     evaluations: int = setting(20, "how often to validate during the training")
     validation: int = setting(2000, "exchanges of the validation split to use; 0 for all of it")
     patience: int = setting(5, "stop after so many validations without improvement; 0 never stops early")
-    precision: Literal["auto", "float32", "bfloat16"] = setting(
+    precision: Precision = setting(
         "auto", "of products: auto takes bfloat16 where it is faster; weights are always float32"
     )
     seed: int = setting(0, "the same seed, corpus and number of steps give the same bot")
@@ -196,7 +195,7 @@ class Trainer:
             )
         self.floor = unigram_figures(train, self.validation, len(checkpoint.tokenizer))
         self.optimizer = _optimizer(model, config)
-        self.precision = _precision(config.precision, self.device)
+        self.precision = choose_precision(config.precision, self.device)
         self.at = Position()
         quiet = dataclasses.replace(sampling, seed=0)
         self._responder = Responder(self.engine, checkpoint.tokenizer, quiet, examples)
@@ -283,7 +282,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        with self._products():
+        with products(self.precision, self.device):
             loss = self.model.loss(batch.to(self.device), self.config.label_smoothing)
         mean = loss.total / max(1, loss.tokens)
         self.optimizer.zero_grad(set_to_none=True)
@@ -352,7 +351,7 @@ class Trainer:
         for batch in in_order(self.validation, self.model.batch, 2 * self.config.batch_tokens):
             if self._stop:
                 return None
-            with self._products():
+            with products(self.precision, self.device):
                 loss = self.model.loss(batch.to(self.device))
             nats, tokens = nats + loss.total.item(), tokens + loss.tokens
         return Figures.of(nats, tokens, self.validation)
@@ -368,11 +367,6 @@ class Trainer:
         by_steps = self.at.step / self.config.steps if self.config.steps else 0.0
         by_time = self.at.seconds / (60 * self.config.minutes) if self.config.minutes else 0.0
         return max(by_steps, by_time)
-
-    def _products(self) -> AbstractContextManager[object]:
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
 
     def _started(self) -> Started:
         parameters = sum(p.numel() for p in self.model.parameters())
@@ -445,29 +439,6 @@ def _optimizer(model: AnyModel, config: TrainingConfig) -> torch.optim.AdamW:
         {"params": vectors, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
-
-
-def _precision(wanted: str, device: torch.device) -> str:
-    """What the products run in: auto measures the processor, or asks the GPU."""
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    if device.type != "cpu":
-        return "float32"
-    times = {kind: _product_time(kind) for kind in (torch.float32, torch.bfloat16)}
-    return "bfloat16" if times[torch.bfloat16] < times[torch.float32] / 1.3 else "float32"
-
-
-def _product_time(kind: torch.dtype) -> float:
-    """The best of several times of a product as a small model has them, in seconds."""
-    a, b = torch.ones(512, 256, dtype=kind), torch.ones(256, 1024, dtype=kind)
-    times = []
-    for _ in range(10):
-        start = time.perf_counter()
-        a @ b
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:

@@ -33,7 +33,7 @@ from chatbot.terminal.figures import described
 from chatbot.tokenizer import Tokenizer, silenced
 
 WORDS = ["owl", "tree", "house", "river", "bread", "stone", "night", "light", "road", "winter", "song"]
-SMALL = {"likelihood": 60, "ranked": 30, "generated": 20, "resamples": 100}
+SMALL = {"likelihood": 60, "ranked": 30, "generated": 20, "resamples": 100, "precision": "float32"}
 QUICK = (
     *("--size", "nano", "--steps", "12", "--set", "training.evaluations=2"),
     *("--set", "training.batch_tokens=256", "--set", "training.precision=float32"),
@@ -69,6 +69,14 @@ def test_scores_are_those_of_the_loss_reply_by_reply(family: str) -> None:
         assert found[0, i] == pytest.approx(loss.total.item(), rel=1e-4)
         assert found[1, i] == loss.tokens == len(example.reply)
         assert found[2, i] == int((said == targets)[targets != IGNORE].sum())
+
+
+def test_scores_in_bfloat16_are_nearly_those_in_float32() -> None:
+    engine = engine_of("gpt")
+    exact, fast = (scores(engine, EXAMPLES, precision=kind) for kind in ("float32", "bfloat16"))
+    assert not np.array_equal(exact[0], fast[0])
+    assert fast[0] == pytest.approx(exact[0], rel=0.01)
+    assert np.array_equal(exact[1], fast[1])
 
 
 def test_another_engine_than_torch_has_no_likelihoods() -> None:

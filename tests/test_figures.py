@@ -21,6 +21,7 @@ FOUND = Evaluation(
     counts={"replies in the fold": 12_941, "likelihood": 12_941, "ranked": 1000, "generated": 1000},
     seen=0,
     unseen=True,
+    precision="float32",
     lines=[
         Line("wise", "bot", {"nats_per_word": WORD, "hits_1": HITS}, ("hits_1",)),
         Line("humans", "human", {"length": Figure(10.4, 9.4, 11.6)}),

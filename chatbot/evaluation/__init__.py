@@ -49,6 +49,9 @@ class EvaluationConfig:
     generated: int = setting(1000, "prompts to reply to")
     resamples: int = setting(1000, "of the bootstrap")
     seed: int = setting(0, "of candidates, replies and resamples")
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto", "of the products behind likelihoods: auto takes bfloat16 where it is faster"
+    )
 
     def __post_init__(self) -> None:
         for name in ("likelihood", "ranked", "generated", "seed"):
@@ -122,6 +125,7 @@ class Evaluation:
     counts: dict[str, int]
     seen: int  # dialogues of the fold that stand in the training part too
     unseen: bool  # whether they were left out
+    precision: str  # of the products behind likelihoods
     lines: list[Line]
     comparisons: list[Comparison] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
@@ -145,6 +149,7 @@ def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begi
     # The corpus is read through before the split is known: whose corpus it is shows in its counts.
     dialogues = list(cleaned)
     divided_by = _shared_split(bots, corpus)
+    config = _with_precision(config, bots[0])
     held_out = _held_out(split(dialogues, divided_by), config, corpus)
     training = TrainingReplies(held_out.train_replies)
     measured = [_bot(bot, held_out, training, config, begin) for bot in bots]
@@ -160,6 +165,7 @@ def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begi
         counts=_counts(held_out, config),
         seen=held_out.seen,
         unseen=config.unseen,
+        precision=config.precision,
         lines=_lines([*measured, human, *floor], config),
         comparisons=_comparisons(measured, config),
         samples=_samples(measured, held_out, config),
@@ -171,6 +177,16 @@ def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begi
 
 
 # What is measured on
+
+
+def _with_precision(config: EvaluationConfig, bot: Bot) -> EvaluationConfig:
+    """Chosen once, so that every bot is measured alike and the table can say how."""
+    from chatbot.engines.torch import TorchEngine, choose_precision
+
+    engine = bot.responder.engine
+    if not isinstance(engine, TorchEngine):
+        return config
+    return dataclasses.replace(config, precision=choose_precision(config.precision, engine.device))
 
 
 def _shared_cleaning(bots: Sequence[Bot]) -> CleaningConfig:
@@ -271,7 +287,7 @@ def _likelihood(
     from chatbot.evaluation.likelihood import scores
 
     rows = held_out.rows(config.likelihood)
-    found = scores(bot.responder.engine, [examples[i] for i in rows], progress)
+    found = scores(bot.responder.engine, [examples[i] for i in rows], progress, config.precision)
     return metrics.likelihood(found, *_extent(examples, rows))
 
 
@@ -287,7 +303,7 @@ def _ranking(
         for row, some in zip(rows, candidates, strict=True)
         for candidate in some
     ]
-    found = scores(bot.responder.engine, pairs, progress)
+    found = scores(bot.responder.engine, pairs, progress, config.precision)
     return _by_likelihood(found, config.seed)
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from chatbot.batches import IGNORE, grouped
 from chatbot.engines.base import Engine
-from chatbot.engines.torch import AnyModel, TorchEngine
+from chatbot.engines.torch import AnyModel, Precision, TorchEngine, choose_precision, products
 from chatbot.errors import ConfigError
 from chatbot.preparation import Example
 
@@ -27,20 +27,27 @@ Progress = Callable[[int, int], None]
 
 
 @torch.inference_mode()
-def scores(engine: Engine, examples: Sequence[Example], progress: Progress | None = None) -> Floats:
+def scores(
+    engine: Engine,
+    examples: Sequence[Example],
+    progress: Progress | None = None,
+    precision: Precision = "float32",
+) -> Floats:
     """Of each reply its nats, its tokens (the end mark counted), and how many were the likeliest: (3, N).
 
-    Teacher-forced. Examples of like shape share a batch.
+    Teacher-forced, with products of that precision. Examples of like shape share a batch.
     """
     if not isinstance(engine, TorchEngine):
         raise ConfigError("likelihoods need the torch engine", "load the bot with engine='torch'")
     model, device = engine.model, engine.device
+    precision = choose_precision(precision, device)
     lengths = np.array([(len(e.prompt), len(e.reply)) for e in examples], np.int64).reshape(-1, 2)
     found = np.zeros((3, len(examples)))
     done = 0
     for rows in grouped(model.batch, model.batch.shapes(lengths), np.arange(len(examples)), TOKENS):
         batch = model.batch.collate([examples[i] for i in rows])
-        found[:, rows] = _scored(model, *model.predict(batch.to(device))).cpu().numpy()
+        with products(precision, device):
+            found[:, rows] = _scored(model, *model.predict(batch.to(device))).cpu().numpy()
         done += len(rows)
         if progress:
             progress(done, len(examples))

@@ -48,7 +48,8 @@ def described(evaluation: Evaluation) -> str:
     seen = f"; seen in training and {kept}: {evaluation.seen:,} of its dialogues" if evaluation.seen else ""
     return (
         f"{printable(evaluation.corpus)}, {evaluation.fold} part of the split by {evaluation.split}: "
-        f"{counts['replies in the fold']:,} replies; likelihood of {counts['likelihood']:,}, "
+        f"{counts['replies in the fold']:,} replies; likelihood of {counts['likelihood']:,} "
+        f"({evaluation.precision}), "
         f"{counts['ranked']:,} to be found among 20, {counts['generated']:,} to be made{seen}"
     )
 
