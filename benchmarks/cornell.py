@@ -97,7 +97,8 @@ def main(
             subprocess.run([sys.executable, "-m", "benchmarks.cornell", str(corpus), *only], check=True)
     if not here:
         results = [Result(**json.loads(file.read_text())) for file in sorted(out.glob("*-*.json"))]
-        click.echo("\n\n".join("\n".join(table(results, text)) for text in TEXTS))
+        shown = [text for text in TEXTS if any(r.text == text for r in results)]
+        click.echo("\n\n".join("\n".join(table(results, text)) for text in shown))
         draw(results, out / "curves.svg")
 
 
@@ -144,8 +145,7 @@ def table(results: Sequence[Result], text: Text) -> Iterator[str]:
             f"| {r.recipe} | {r.parameters / 1e6:.1f} M | {r.curve[-1][0]:.1f} | {share:.0%} "
             f"| {r.curve[-1][1]:.3f} ± {half:.3f} | {'' if minutes is None else f'{minutes:.1f}'} |"
         )
-    if found:
-        yield f"| unigram model | | | 100% | {found[0].floor:.3f} | |"
+    yield f"| unigram model | | | 100% | {found[0].floor:.3f} | |"
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
