@@ -38,6 +38,7 @@ from chatbot.tokenizer import Tokenizer
 FORMAT = 1
 CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.model", "model.safetensors"
 TRAINING, METRICS, EVALUATION = "training.safetensors", "metrics.jsonl", "evaluation.json"
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # none on Windows
 
 Tensors = Mapping[str, NDArray[Any]]  # Any: training state holds floats and bytes
 Section = dict[str, Any]  # Any: JSON values; the section's owner checks them
@@ -162,24 +163,24 @@ class Checkpoint:
         """Add a line to metrics.jsonl."""
         file = self.folder / METRICS
         try:
-            with file.open("a") as lines:
+            # Never through a link: a bot's folder may come from elsewhere.
+            with open(file, "a", opener=lambda path, flags: os.open(path, flags | NO_LINK, 0o666)) as lines:
                 lines.write(json.dumps(figures) + "\n")
         except OSError as error:
             raise CheckpointError(f"{file} cannot be written: {error.strerror}") from None
 
     def metrics(self) -> list[Section]:
         """The lines of metrics.jsonl, without broken ones; empty where there are none."""
-        file = self.folder / METRICS
-        if not file.is_file():
-            return []
-        return [line for text in file.read_text(errors="replace").splitlines() if (line := _object(text))]
+        lines = _text(self.folder / METRICS).splitlines()
+        return [line for text in lines if (line := _object(text))]
 
     def evaluation(self) -> Section | None:
         """The last evaluation as JSON values; None if there was none."""
         file = self.folder / EVALUATION
-        if not file.is_file():
+        text = _text(file)
+        if not text and not file.exists():
             return None
-        found = _object(file.read_text(errors="replace"))
+        found = _object(text)
         if not found:
             raise CheckpointError(f"{file} is damaged", "make it again: chatbot eval")
         return found
@@ -193,7 +194,7 @@ class Checkpoint:
         """Drop the lines of metrics.jsonl that a resumed training will write again."""
         file = self.folder / METRICS
         if file.exists():
-            lines = [line for line in file.read_text(errors="replace").splitlines() if _step_of(line) <= step]
+            lines = [line for line in _text(file).splitlines() if _step_of(line) <= step]
             with _beside(file) as partial:
                 partial.write_text("".join(line + "\n" for line in lines))
 
@@ -357,17 +358,32 @@ def _write_tensors(file: Path, tensors: Tensors, header: Section) -> None:
 def _beside(file: Path) -> Iterator[Path]:
     """A path to write to, which takes the file's place if all went well."""
     partial = file.with_name(f".{file.name}.partial")
+    _remove(partial)  # a link there, in a folder from elsewhere, would be written through
     try:
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())  # or a power cut could leave an empty file under the final name
         partial.replace(file)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
         raise CheckpointError(
             f"{file} cannot be written: {getattr(error, 'strerror', None) or error}",
             "what was there before is still there",
         ) from None
+
+
+def _text(file: Path) -> str:
+    """What the file says; nothing if there is none. One that cannot be read is a CheckpointError."""
+    try:
+        return file.read_text(errors="replace") if file.is_file() else ""
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _remove(partial: Path) -> None:
+    """What cannot be removed will show when it is written."""
+    with suppress(OSError):
+        partial.unlink()
 
 
 def _object(text: str) -> Section | None:

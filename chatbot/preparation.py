@@ -230,7 +230,11 @@ def exchanges(data: Encoded, config: ExamplesConfig) -> Examples:
 
 
 def dialogues(data: Encoded, config: ExamplesConfig) -> Examples:
-    """Every dialogue, whole; a long one in pieces that fit, each opening with the last turn before it."""
+    """Every dialogue, whole; a long one in pieces that fit, each opening with the last turn before it.
+
+    The bot is who speaks last. So each piece comes again for each other speaker in it, up to that one's last
+    turn: in a question, an answer and thanks, it is the answer that a bot should learn to give.
+    """
     room = config.prompt_limit + config.reply_limit
     spans: list[tuple[int, int]] = []
     for first, end in zip(data.first[:-1], data.first[1:], strict=True):
@@ -242,6 +246,7 @@ def dialogues(data: Encoded, config: ExamplesConfig) -> Examples:
                 start, used = turn - 1, int(data.starts[turn] - data.starts[turn - 1]) + 1
             used += size
         spans.append((start, end - 1))
+    spans += [(first, last) for first, reply in spans for last in _other_sides(data, first, reply)]
     return Examples(data, np.array(spans, np.int64).reshape(-1, 2), config, whole=True)
 
 
@@ -274,6 +279,12 @@ def unigram_figures(training: Encoded, replies: Examples, vocabulary: int) -> Fi
     seen = Counter(token for example in replies for token in example.reply)
     total = sum(float(nats[token]) * count for token, count in seen.items())
     return Figures.of(total, sum(seen.values()), replies)
+
+
+def _other_sides(data: Encoded, first: int, reply: int) -> list[int]:
+    """The last replies of those who are not the last to speak."""
+    last = {int(data.speaker[turn]): turn for turn in range(first + 1, reply + 1)}
+    return [turn for turn in last.values() if turn != reply]
 
 
 def _speakers(dialogue: Dialogue) -> Iterator[int]:

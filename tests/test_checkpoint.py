@@ -424,7 +424,7 @@ def test_a_failed_rename_leaves_the_file_before_it(bot: Checkpoint, monkeypatch:
 
 
 def test_a_log_that_cannot_be_written_is_said(bot: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "open", full_disk)
+    monkeypatch.setattr(os, "open", full_disk)
     with pytest.raises(CheckpointError, match=r"metrics.jsonl cannot be written: No space left"):
         bot.log(step=8)
 
@@ -543,3 +543,39 @@ def test_a_bot_can_be_moved_and_renamed(bot: Checkpoint, tmp_path: Path) -> None
     moved = bot.folder.rename(tmp_path / "parrot")
     assert Bot.load(moved).name == "parrot"
     assert Bot.load(moved).reply("Hello?", max_tokens=3, seed=0).reason in ("length", "finished")
+
+
+@pytest.mark.parametrize("name", [".evaluation.json.partial", "metrics.jsonl", "evaluation.json"])
+def test_nothing_is_written_through_a_link_out_of_the_folder(
+    bot: Checkpoint, tmp_path: Path, name: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("mine")
+    (bot.folder / name).unlink(missing_ok=True)
+    (bot.folder / name).symlink_to(elsewhere)
+    if name == "metrics.jsonl":
+        with pytest.raises(CheckpointError, match=r"metrics.jsonl cannot be written"):
+            bot.log(step=1)
+    else:
+        bot.save_text("evaluation.json", "{}")
+        assert (bot.folder / "evaluation.json").read_text() == "{}"
+        assert not (bot.folder / "evaluation.json").is_symlink()
+    assert elsewhere.read_text() == "mine"
+
+
+def test_a_folder_in_the_place_of_a_part_is_said(bot: Checkpoint) -> None:
+    (bot.folder / ".evaluation.json.partial").mkdir()
+    with pytest.raises(CheckpointError, match=r"evaluation.json cannot be written: Is a directory"):
+        bot.save_text("evaluation.json", "{}")
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "evaluation.json"])
+def test_what_may_not_be_read_is_said(bot: Checkpoint, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (bot.folder / name).write_text("{}")
+
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    with pytest.raises(CheckpointError, match=f"{name} cannot be read: Permission denied"):
+        _ = bot.metrics() if name == "metrics.jsonl" else bot.evaluation()

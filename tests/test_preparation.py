@@ -113,12 +113,15 @@ def test_examples_worked_out_by_hand() -> None:
         ([BOT, 9, END, USER, 10, 11, 12, END], [13, END]),
     ]
     assert not any(e.whole for e in found)
-    (whole,) = dialogues(data, ExamplesConfig(prompt_limit=12, reply_limit=3))
+    whole, other_side = dialogues(data, ExamplesConfig(prompt_limit=12, reply_limit=3))
     assert whole.prompt == [USER, 7, 8, END, BOT, 9, END, USER, 10, 11, 12, END]
     assert (whole.reply, whole.whole) == ([13, END], True)
-    first, second = dialogues(data, ExamplesConfig(prompt_limit=9, reply_limit=4))
+    assert other_side.prompt == [BOT, 7, 8, END, USER, 9, END]
+    assert (other_side.reply, other_side.whole) == ([10, 11, 12], True)
+    first, second, other_side = dialogues(data, ExamplesConfig(prompt_limit=9, reply_limit=4))
     assert (first.prompt, first.reply) == ([BOT, 7, 8, END, USER, 9, END], [10, 11, 12, END])
     assert (second.prompt, second.reply) == ([USER, 10, 11, 12, END], [13, END])
+    assert (other_side.prompt, other_side.reply) == ([USER, 7, 8, END], [9, END])
 
 
 @given(DIALOGUES, LIMITS)
@@ -151,12 +154,13 @@ def test_every_turn_of_a_dialogue_is_learned(
     examples = dialogues(data, config)
     room = config.prompt_limit + config.reply_limit
     covered: list[int] = []
-    for first, reply in examples.spans.tolist():
+    pieces = _without_other_sides(examples.spans.tolist())
+    for first, reply in pieces:
         opening = covered[-1:] if first not in data.first else []
         assert opening in ([], [first])  # a later piece opens with the last turn before it
         covered += range(first + len(opening), reply + 1)
     assert covered == list(range(data.turns))
-    for i, (first, reply) in enumerate(examples.spans.tolist()):
+    for i, (first, reply) in enumerate(pieces):
         example = examples[i]
         written = [len(data.ids(turn)) + 1 for turn in range(first, reply + 1)]
         assert len(example.prompt) <= room
@@ -167,9 +171,28 @@ def test_every_turn_of_a_dialogue_is_learned(
             assert sum(written) + len(data.ids(reply + 1)) + 1 > room
 
 
-def test_a_dialogue_that_fits_is_one_example(encoded: Encoded) -> None:
+def _without_other_sides(spans: list[list[int]]) -> list[list[int]]:
+    """The pieces: those from other sides come after them, and begin over."""
+    count = next((i for i in range(1, len(spans)) if spans[i] < spans[i - 1]), len(spans))
+    return spans[:count]
+
+
+@given(DIALOGUES, LIMITS)
+def test_every_reply_is_once_the_bots(
+    tokenizer: Tokenizer, found: list[Dialogue], config: ExamplesConfig
+) -> None:
+    data = encode(found, tokenizer)
+    spans, speaker = dialogues(data, config).spans.tolist(), data.speaker
+    for first, end in zip(data.first[:-1], data.first[1:], strict=True):
+        for turn in range(first + 1, end):
+            if speaker[turn] != speaker[turn - 1]:  # else nobody has replied
+                assert any(a < turn <= b and speaker[turn] == speaker[b] for a, b in spans), (turn, spans)
+
+
+def test_a_dialogue_that_fits_is_one_example_for_each_side(encoded: Encoded) -> None:
     config = ExamplesConfig(prompt_limit=400, reply_limit=50)
-    assert dialogues(encoded, config).spans.tolist() == [[0, 1], [2, 4], [5, 9], [10, 16]]
+    whole, other_side = [[0, 1], [2, 4], [5, 9], [10, 16]], [[2, 3], [5, 8], [10, 15]]
+    assert dialogues(encoded, config).spans.tolist() == [*whole, *other_side]
 
 
 def test_some_examples_are_spread_evenly_and_always_the_same(encoded: Encoded) -> None:

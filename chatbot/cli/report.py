@@ -9,7 +9,7 @@ import click
 from chatbot.bot import Bot
 from chatbot.errors import ChatbotError
 
-CARD = "README.md"
+PAGE, CARD = "report.html", "README.md"
 
 
 @click.command(
@@ -29,11 +29,19 @@ def report(name: str | None, out: Path | None) -> None:
     from chatbot import report as reports  # brings torch
 
     bot = Bot.load(name)
-    out, made = out or bot.checkpoint.folder / "report.html", reports.report(bot)
-    try:
-        out.write_text(made.page, encoding="utf-8")
-    except OSError as error:
-        raise ChatbotError(f"{out} cannot be written: {error.strerror}") from None
-    click.echo(str(out))
+    made = reports.report(bot)
+    if out is None:
+        bot.checkpoint.save_text(PAGE, made.page)
+    else:
+        _write(out, made.page)
+    click.echo(str(out or bot.checkpoint.folder / PAGE))
     bot.checkpoint.save_text(CARD, made.card)
     click.echo(str(bot.checkpoint.folder / CARD))
+
+
+def _write(out: Path, page: str) -> None:
+    """To where the user wants it."""
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ChatbotError(f"{out} cannot be written: {error.strerror}") from None

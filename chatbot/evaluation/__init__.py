@@ -80,6 +80,11 @@ class HeldOut:
     train_replies: Sequence[str]
     seen: int
 
+    @property
+    def rankable(self) -> bool:
+        """Whether there are enough different replies to find a true one among."""
+        return len(set(self.replies)) >= CANDIDATES
+
     def rows(self, count: int) -> NDArray[np.int64]:
         """Evenly spread replies, `count` at the most."""
         total = len(self.replies)
@@ -231,7 +236,10 @@ def _held_out(folds: Folds, config: EvaluationConfig, corpus: Corpus) -> HeldOut
     exchanged, trained = _exchanged(dialogues), _exchanged(folds.train)
     if not exchanged or not trained:
         what = f"no exchange in its {fold} part" if trained else "nothing to take floors from"
-        raise CorpusError(f"{corpus.path} has {what}", "it needs more dialogues of two turns or more")
+        if config.unseen and everything:
+            what += " that is not in its training part too"
+        hint = "it needs more dialogues of two turns or more, or --unseen off"
+        raise CorpusError(f"{corpus.path} has {what}", hint)
     prompts, replies = zip(*exchanged, strict=True)
     train_prompts, train_replies = zip(*trained, strict=True)
     return HeldOut(
@@ -258,6 +266,8 @@ def _exchanged(dialogues: Sequence[Dialogue]) -> list[tuple[str, str]]:
 def _counts(held_out: HeldOut, config: EvaluationConfig) -> dict[str, int]:
     names = ("likelihood", "ranked", "generated")
     counts = {name: len(held_out.rows(getattr(config, name))) for name in names}
+    if not held_out.rankable:
+        counts["ranked"] = 0
     return {"replies in the fold": len(held_out.replies), **counts}
 
 
@@ -294,7 +304,9 @@ def _likelihood(
 def _ranking(
     bot: Bot, examples: Examples, held_out: HeldOut, config: EvaluationConfig, progress: Progress
 ) -> Statistics:
-    """Of each true reply among 19 others."""
+    """Of each true reply among 19 others; nothing where there are not as many."""
+    if not held_out.rankable:
+        return {}
     from chatbot.evaluation.likelihood import scores
 
     rows, candidates = _candidates(held_out, config)
@@ -319,11 +331,6 @@ def _candidates(
     """Replies to find, and for each its own row and 19 of the same fold with other words."""
     random = np.random.default_rng(config.seed)
     rows = held_out.rows(config.ranked)
-    if len(set(held_out.replies)) < CANDIDATES:
-        raise CorpusError(
-            f"{held_out.path} has fewer than {CANDIDATES} different replies in its {config.fold} part",
-            "true replies are to be found among as many: measure on a larger corpus",
-        )
     return rows, [_others(held_out, int(row), random) for row in rows]
 
 
@@ -372,6 +379,8 @@ def _floors(
 def _retrieval_ranking(
     retrieval: floors.Retrieval, held_out: HeldOut, config: EvaluationConfig
 ) -> Statistics:
+    if not held_out.rankable:
+        return {}
     rows, candidates = _candidates(held_out, config)
     prompts = [held_out.prompts[row] for row in rows for _ in range(CANDIDATES)]
     similar = retrieval.similarity(prompts, [held_out.replies[i] for some in candidates for i in some])
@@ -385,6 +394,8 @@ def _unigram(bot: Bot, held_out: HeldOut, config: EvaluationConfig) -> Statistic
     examples = exchanges(encode(held_out.dialogues, tokenizer), limits)
     rows = held_out.rows(config.likelihood)
     found = metrics.likelihood(unigram.scores([examples[i] for i in rows]), *_extent(examples, rows))
+    if not held_out.rankable:
+        return found
     _, candidates = _candidates(held_out, config)
     scores = unigram.scores([examples[i] for some in candidates for i in some])
     return found | _by_likelihood(scores, config.seed)
