@@ -12,7 +12,11 @@ LINE = "20% of its replies are among its 20 commonest (humans: 10%), distinct-2 
 @pytest.mark.parametrize(
     ("distinct_2", "changes", "expected"),
     [
-        (0.5, {"temperature": 0.7}, "dull: " + LINE + "try a higher --temperature than 0.7, up to 1"),
+        (
+            0.5,
+            {"temperature": 0.7},
+            "dull: " + LINE + "try a higher --temperature than 0.7, up to 1 (less sensible too)",
+        ),
         (0.5, {"temperature": 1.0, "top_p": 0.9}, "dull: " + LINE + "try a higher --top-p than 0.9"),
         (
             0.5,

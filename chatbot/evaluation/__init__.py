@@ -44,9 +44,9 @@ class EvaluationConfig:
 
     fold: Fold = setting("test", "the part of the corpus to measure on: test or validation")
     unseen: bool = setting(True, "leave out dialogues that stand in the training part too, word for word")
-    likelihood: int = setting(0, "replies whose likelihood is measured")
-    ranked: int = setting(1000, "replies to be found among 19 others")
-    generated: int = setting(1000, "prompts to reply to")
+    likelihood: int = setting(0, "replies whose likelihood is measured; 0 for all")
+    ranked: int = setting(1000, "replies to be found among 19 others; 0 for all")
+    generated: int = setting(1000, "prompts to reply to; 0 for all")
     resamples: int = setting(1000, "of the bootstrap")
     seed: int = setting(0, "of candidates, replies and resamples")
     precision: Literal["auto", "float32", "bfloat16"] = setting(

@@ -32,7 +32,7 @@ class Variety:
 def dullness(bot: Variety, humans: Variety, sampling: SamplingConfig) -> str:
     """One plain line."""
     if bot.replies < ENOUGH:
-        return f"neither dull nor varied as far as {bot.replies} replies can tell ({ENOUGH} could)"
+        return f"not judged: {bot.replies} replies are too few to tell dull from varied ({ENOUGH} would do)"
     figures = (
         f"{bot.commonest:.0%} of its replies are among its 20 commonest (humans: {humans.commonest:.0%}), "
         f"distinct-2 is {bot.distinct_2:.2f} ({humans.distinct_2:.2f})"
@@ -57,7 +57,7 @@ def first_look(bot: Bot, validation: Encoded, progress: Callable[[int, int], Non
 def _livelier(sampling: SamplingConfig) -> str:
     """The setting that holds variety back the most."""
     if sampling.temperature < 1:
-        return f"try a higher --temperature than {sampling.temperature:g}, up to 1"
+        return f"try a higher --temperature than {sampling.temperature:g}, up to 1 (less sensible too)"
     if sampling.top_p < 0.95:
         return f"try a higher --top-p than {sampling.top_p:g}"
     return "train it longer, or on more conversations"
