@@ -22,7 +22,8 @@ import click
 
 from chatbot.evaluation import METRICS
 from chatbot.models import FAMILIES
-from chatbot.terminal.figures import shown, title
+from chatbot.report import cell
+from chatbot.terminal.figures import title
 
 SHOWN = (
     *("nats_per_word", "bits_per_byte", "token_accuracy", "hits_1", "hits_5", "f1", "chrf"),
@@ -125,12 +126,9 @@ def _cells(line: Record) -> str:
 
 
 def _cell(line: Record, name: str) -> str:
-    if name not in line["figures"]:
-        return ""
-    found, metric = line["figures"][name], METRICS[name]
-    half = shown(metric, (found["high"] - found["low"]) / 2)
-    missed = "!" if name in line["missed"] else ""
-    return f"{shown(metric, found['value'])} ±{half}{missed}"
+    found = cell(line, name)
+    interval = f" ±{found.interval}" if found.interval else ""
+    return f"{found.text}{interval}{'!' if found.missed else ''}"
 
 
 if __name__ == "__main__":

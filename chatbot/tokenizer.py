@@ -137,8 +137,8 @@ def newest(turns: Sequence[list[int]], limit: int) -> list[list[int]]:
 
 def silenced(prompt: Sequence[int]) -> list[int]:
     """The same conversation, but in its last turn nothing is said: what guidance compares with."""
-    begins = [i for i, token in enumerate(prompt) if token in (USER, BOT)]
-    return [*prompt[: begins[-1] + 1], END] if begins else [USER, END]
+    begins = max(i for i, token in enumerate(prompt) if token in (USER, BOT))
+    return [*prompt[: begins + 1], END]
 
 
 def shortened(turn: list[int], limit: int) -> list[int]:

@@ -19,7 +19,8 @@ from chatbot.checkpoint import Checkpoint
 from chatbot.config import setting
 from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
-from chatbot.engines.torch import AnyModel, Precision, TorchEngine, choose_precision, products
+from chatbot.engines.base import Precision
+from chatbot.engines.torch import AnyModel, TorchEngine, choose_precision, products
 from chatbot.errors import CheckpointError, ConfigError, TrainingError
 from chatbot.preparation import (
     UNCUT,

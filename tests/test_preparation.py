@@ -178,7 +178,7 @@ def _without_other_sides(spans: list[list[int]]) -> list[list[int]]:
 
 
 @given(DIALOGUES, LIMITS)
-def test_every_reply_is_once_the_bots(
+def test_every_reply_is_the_bots_from_some_side(
     tokenizer: Tokenizer, found: list[Dialogue], config: ExamplesConfig
 ) -> None:
     data = encode(found, tokenizer)

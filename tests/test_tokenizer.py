@@ -318,4 +318,3 @@ def test_in_a_silenced_prompt_only_the_last_turn_says_nothing(tokenizer: Tokeniz
     assert silenced(ids) == [*before, USER, END]
     assert silenced([USER, 10, END]) == [USER, END]
     assert silenced([USER, 10, END, BOT, 11, END]) == [USER, 10, END, BOT, END]
-    assert silenced([10]) == [USER, END]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from chatbot.registry import Registry
 
 Floats = NDArray[np.float32]
+Precision = Literal["auto", "float32", "bfloat16"]  # of products; auto: whichever is faster
 
 ENGINES = Registry("engine", {"torch": "chatbot.engines.torch:TorchEngine"})
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from chatbot.config import from_dict
-from chatbot.engines.base import Step
+from chatbot.engines.base import Precision, Step
 from chatbot.errors import ChatbotError, CheckpointError, ConfigError
 from chatbot.models import FAMILIES
 from chatbot.models import base as models
@@ -23,7 +23,6 @@ from chatbot.tokenizer import PAD
 
 Tensors = Mapping[str, np.ndarray[Any, Any]]
 AnyModel = models.ReplyModel[Any, Any]  # Any: engines serve every family
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class TorchEngine:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -21,6 +20,7 @@ from chatbot.corpus import Corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import DEFAULT_SPLIT, Folds, split
 from chatbot.dialogue import Dialogue, said
+from chatbot.engines.base import Precision
 from chatbot.errors import ConfigError, CorpusError
 from chatbot.evaluation import floors, metrics
 from chatbot.evaluation.dullness import Variety, dullness
@@ -49,7 +49,7 @@ class EvaluationConfig:
     generated: int = setting(1000, "prompts to reply to; 0 for all")
     resamples: int = setting(1000, "of the bootstrap")
     seed: int = setting(0, "of candidates, replies and resamples")
-    precision: Literal["auto", "float32", "bfloat16"] = setting(
+    precision: Precision = setting(
         "auto", "of the products behind likelihoods: auto takes bfloat16 where it is faster"
     )
 
@@ -71,7 +71,6 @@ class HeldOut:
     seen: dialogues of the fold that stand in the training part too.
     """
 
-    path: Path
     dialogues: Sequence[Dialogue]
     prompts: Sequence[str]  # the turn before each reply
     replies: Sequence[str]
@@ -243,7 +242,6 @@ def _held_out(folds: Folds, config: EvaluationConfig, corpus: Corpus) -> HeldOut
     prompts, replies = zip(*exchanged, strict=True)
     train_prompts, train_replies = zip(*trained, strict=True)
     return HeldOut(
-        path=corpus.path,
         dialogues=dialogues,
         prompts=prompts,
         replies=replies,

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from chatbot.batches import IGNORE, grouped
 from chatbot.engines.base import Engine
-from chatbot.engines.torch import AnyModel, Precision, TorchEngine, choose_precision, products
+from chatbot.engines.torch import AnyModel, TorchEngine, products
 from chatbot.errors import ConfigError
 from chatbot.preparation import Example
 
@@ -31,7 +31,7 @@ def scores(
     engine: Engine,
     examples: Sequence[Example],
     progress: Progress | None = None,
-    precision: Precision = "float32",
+    precision: str = "float32",
 ) -> Floats:
     """Of each reply its nats, its tokens (the end mark counted), and how many were the likeliest: (3, N).
 
@@ -40,7 +40,6 @@ def scores(
     if not isinstance(engine, TorchEngine):
         raise ConfigError("likelihoods need the torch engine", "load the bot with engine='torch'")
     model, device = engine.model, engine.device
-    precision = choose_precision(precision, device)
     lengths = np.array([(len(e.prompt), len(e.reply)) for e in examples], np.int64).reshape(-1, 2)
     found = np.zeros((3, len(examples)))
     done = 0

@@ -137,7 +137,7 @@ def table(evaluation: Record) -> Record:
     try:
         lines = evaluation["lines"]
         rows = [
-            (title(metric), [_cell(line, name) for line in lines])
+            (title(metric), [cell(line, name) for line in lines])
             for name, metric in METRICS.items()
             if any(name in line["figures"] for line in lines)
         ]
@@ -146,7 +146,8 @@ def table(evaluation: Record) -> Record:
         raise ChatbotError(f"the evaluation is damaged: {error!r}", "make it again: chatbot eval") from None
 
 
-def _cell(line: Record, name: str) -> Cell:
+def cell(line: Record, name: str) -> Cell:
+    """A figure of a line of an evaluation; empty where the line has none."""
     if name not in line["figures"]:
         return Cell("")
     found, metric = line["figures"][name], METRICS[name]
