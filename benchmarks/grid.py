@@ -1,6 +1,6 @@
 """Both families, two sizes, on Cornell by both splits and on DailyDialog with and without its overlap.
 
-    python -m benchmarks.grid corpora --steps 2000 --out grid
+    python -m benchmarks.grid corpora --steps 1500 --out grid
 
 CORPORA is a folder with cornell/ and dailydialog/. Bots are trained by `chatbot train` into
 --out/checkpoints, each for the same steps, so that the figures do not depend on how busy the machine is, and
@@ -61,7 +61,7 @@ RUNS = (
 
 @click.command(help=__doc__)
 @click.argument("corpora", type=click.Path(exists=True, path_type=Path))
-@click.option("--steps", default=2000, show_default=True)
+@click.option("--steps", default=1500, show_default=True)
 @click.option("--run", "names", multiple=True, type=click.Choice([run.name for run in RUNS]))
 @click.option("--out", type=click.Path(path_type=Path), default=Path("grid"), show_default=True)
 def main(corpora: Path, steps: int, names: tuple[str, ...], out: Path) -> None:

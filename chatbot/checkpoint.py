@@ -114,6 +114,7 @@ class Checkpoint:
     def load(cls, folder: Path) -> Checkpoint:
         """Open a bot's folder; a damaged, incomplete or newer one is a CheckpointError."""
         config = _read_config(folder)
+        _check_kind(folder / TOKENIZER)
         try:
             tokenizer = Tokenizer((folder / TOKENIZER).read_bytes())
         except FileNotFoundError:
@@ -162,6 +163,7 @@ class Checkpoint:
     def log(self, **figures: Any) -> None:
         """Add a line to metrics.jsonl."""
         file = self.folder / METRICS
+        _check_kind(file)
         try:
             # Never through a link: a bot's folder may come from elsewhere.
             with open(file, "a", opener=lambda path, flags: os.open(path, flags | NO_LINK, 0o666)) as lines:
@@ -288,8 +290,7 @@ def _written(config: BotConfig) -> str:
 
 def _read_config(folder: Path) -> BotConfig:
     file = folder / CONFIG
-    if os.path.exists(file) and not os.path.isfile(file):  # a pipe would be waited for
-        raise CheckpointError(f"{file} is damaged: it is not a file")
+    _check_kind(file)
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -312,9 +313,16 @@ def _read_config(folder: Path) -> BotConfig:
         raise CheckpointError(f"{file} is damaged: {error.what}", error.hint) from None
 
 
+def _check_kind(file: Path) -> None:
+    """Nothing else than a file is opened: a pipe would be waited for, a device may have no end."""
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise CheckpointError(f"{file} is damaged: it is not a file")
+
+
 @contextmanager
 def _opened(file: Path, hint: str) -> Iterator[Any]:  # Any: safetensors' handle has no stubs
-    if not os.path.isfile(file):  # a pipe would be waited for
+    _check_kind(file)
+    if not file.exists():
         raise CheckpointError(f"{file.parent} is incomplete: {file.name} is missing", hint)
     if not os.access(file, os.R_OK):
         raise CheckpointError(f"{file} cannot be read: permission denied")

@@ -188,6 +188,9 @@ def generate(
             step = engine.step([choice.token] * len(step.logits), step.state)
 
 
+SPARSE = 0.75  # a batch with so many live rows, or fewer, is copied without the others
+
+
 def generate_all(
     engine: Engine,
     prompts: Sequence[Sequence[int]],
@@ -196,24 +199,28 @@ def generate_all(
     end: int,
     silence: Sequence[Sequence[int]] = (),
 ) -> list[list[int]]:
-    """The tokens of many replies, decoded together; a reply that has ended leaves the batch.
+    """The tokens of many replies, decoded together; those that have ended leave the batch now and then.
 
     Each reply ends with the end mark `end`, or has `limit` tokens. silence: as in `generate`, one for each
     prompt. Where one sampler guides, all do.
     """
     guided = bool(silence and any(sampler.config.guidance for sampler in samplers))
-    rows = list(range(len(prompts)))
+    rows = list(range(len(prompts)))  # whose reply each row of the batch is
+    going = list(range(len(prompts)))  # the rows that have not ended
     step = engine.start([*prompts, *(silence if guided else [])])
     replies: list[list[int]] = [[] for _ in prompts]
     for i in range(limit):
-        for at, row in enumerate(rows):
+        for at in going:
+            row = rows[at]
             seen = Seen(replies[row], step.logits[len(rows) + at] if guided else None)
             replies[row].append(samplers[row](step.logits[at], seen).token)
-        going = [at for at, row in enumerate(rows) if replies[row][-1] != end]
+        going = [at for at in going if replies[rows[at]][-1] != end]
         if not going or i + 1 == limit:
             break
-        both = [*going, *(len(rows) + at for at in going)] if guided else going
-        state = step.state if len(going) == len(rows) else engine.select(step.state, both)
-        rows = [rows[at] for at in going]
+        state = step.state
+        if len(going) <= SPARSE * len(rows):
+            both = [*going, *(len(rows) + at for at in going)] if guided else going
+            state, rows = engine.select(state, both), [rows[at] for at in going]
+            going = list(range(len(rows)))
         step = engine.step([replies[row][-1] for row in rows] * (1 + guided), state)
     return replies

@@ -118,16 +118,17 @@ class Responder:
         self, prompts: Sequence[Sequence[int]], progress: Callable[[int, int], None] | None = None
     ) -> list[str]:
         """Answer many prompts, given as ids, decoded together. The i-th has the sampling's seed plus i."""
-        replies: list[str] = []
+        replies = dict[int, str]()
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # little padding
         for at in range(0, len(prompts), AT_ONCE):
-            some = prompts[at : at + AT_ONCE]
-            samplers = [self._sampler(at + i) for i in range(len(some))]
+            rows = order[at : at + AT_ONCE]
+            some, samplers = [prompts[i] for i in rows], [self._sampler(i) for i in rows]
             limit, end, silence = self.sampling.max_tokens, self.tokenizer.end, list(map(silenced, some))
             found = generate_all(self.engine, some, samplers, limit, end, silence)
-            replies += [self.tokenizer.decode(ids).strip() for ids in found]
+            replies |= {i: self.tokenizer.decode(ids).strip() for i, ids in zip(rows, found, strict=True)}
             if progress:
                 progress(len(replies), len(prompts))
-        return replies
+        return [replies[i] for i in range(len(prompts))]
 
     def _sampler(self, number: int) -> Sampler:
         """The sampler of the n-th of many replies."""

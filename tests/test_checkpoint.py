@@ -227,6 +227,19 @@ def test_a_config_that_is_a_pipe_is_not_waited_for(bot: Checkpoint) -> None:
     assert "is not a file" in available()[0].problem
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes in folders")
+@pytest.mark.parametrize("name", [module.TOKENIZER, module.MODEL, module.METRICS])
+def test_no_other_part_that_is_a_pipe_is_waited_for(bot: Checkpoint, name: str) -> None:
+    (bot.folder / name).unlink()
+    os.mkfifo(bot.folder / name)
+    with pytest.raises(CheckpointError, match=f"{name} is damaged: it is not a file"):
+        {
+            module.TOKENIZER: lambda: Checkpoint.load(bot.folder),
+            module.MODEL: bot.weights,
+            module.METRICS: lambda: bot.log(step=1),
+        }[name]()
+
+
 @pytest.mark.parametrize("name", [module.CONFIG, module.MODEL])
 def test_what_may_not_be_read_is_not_called_damaged(
     bot: Checkpoint, monkeypatch: pytest.MonkeyPatch, name: str

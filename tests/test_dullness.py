@@ -37,4 +37,4 @@ def test_variety_is_counted_on_words() -> None:
 
 
 def test_of_few_replies_it_says_nothing() -> None:
-    assert "12 replies" in dullness(Variety(1.0, 1.0, 12), HUMANS, SamplingConfig())
+    assert "so few replies (12)" in dullness(Variety(1.0, 1.0, 12), HUMANS, SamplingConfig())

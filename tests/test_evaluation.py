@@ -397,9 +397,6 @@ def test_a_curve_needs_two_validations_and_leaves_broken_lines_out() -> None:
         (("owls-gpt", "nowhere"), "there is no nowhere"),
         (("owls-gtp", "owls"), "there is no bot 'owls-gtp'"),
         (("owls-gpt", "checkpoints/owls-gpt", "owls"), "a bot is named twice"),
-        (("owls-gpt", "owls", "--fold", "train"), "eval.fold must be one of validation, test"),
-        (("owls-gpt", "owls", "--ranked", "-1"), "ranked must not be negative"),
-        (("owls-gpt", "owls", "--resamples", "5"), "resamples must be at least 100"),
         (("owls-gpt", "single"), "no exchange in its test part"),
         (
             ("owls-gpt", "endless.jsonl"),
@@ -407,7 +404,9 @@ def test_a_curve_needs_two_validations_and_leaves_broken_lines_out() -> None:
         ),
     ],
 )
-def test_what_the_user_got_wrong_is_one_line(here: Path, arguments: tuple[str, ...], what: str) -> None:
+def test_a_corpus_or_bot_that_cannot_be_measured_is_one_line(
+    here: Path, arguments: tuple[str, ...], what: str
+) -> None:
     for name, count in (("short", 60), ("single", 1)):
         if not (here / name).exists():
             write_corpus(here / name, count)
@@ -417,3 +416,19 @@ def test_what_the_user_got_wrong_is_one_line(here: Path, arguments: tuple[str, .
     assert result.exit_code == 1, result.exception
     assert what in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "what"),
+    [
+        ("--fold", "train", "fold must be one of validation, test"),
+        ("--unseen", "maybe", "unseen must be on or off"),
+        ("--ranked", "-1", "ranked must not be negative"),
+        ("--resamples", "5", "resamples must be 100 to 10,000"),
+        ("--resamples", "100000000000000", "resamples must be 100 to 10,000"),
+    ],
+)
+def test_a_wrong_value_is_wrong_usage(option: str, value: str, what: str) -> None:
+    result = run("eval", "owls-gpt", "owls", option, value)
+    assert result.exit_code == 2, result.exception
+    assert what in result.stderr

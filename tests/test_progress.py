@@ -65,6 +65,7 @@ def test_on_a_terminal_there_is_a_bar_and_what_happens_stays_above_it() -> None:
     assert "validation 4.600" in text
     assert "\x1b[31m" not in text
     assert text.count("hello  ->  Hi [there].[31m") == 1
+    assert text.rindex("stopped early") > text.rindex("training")
 
 
 def test_it_goes_on_when_nobody_reads_any_more() -> None:

@@ -304,12 +304,24 @@ def test_another_training_of_the_same_bot_is_refused(here: Path, more: list[str]
     assert contents(here) == before
 
 
-def test_resume_of_a_bot_with_a_broken_section_is_refused(here: Path) -> None:
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        ({"corpus": {"cleaning": 5}}, "cleaning must be an object, not '5'"),
+        ({"training": {"clip": "tight"}}, "training.clip must be a number, not 'tight'"),
+    ],
+)
+def test_resume_of_a_bot_with_a_broken_section_is_refused(
+    here: Path, edit: dict[str, dict[str, object]], what: str
+) -> None:
     file = Path("checkpoints/owls-gpt/config.json")
     values = json.loads(file.read_text())
-    values["corpus"]["cleaning"] = 5
+    for section, changes in edit.items():
+        values[section] |= changes
     file.write_text(json.dumps(values))
-    assert "cleaning must be an object, not '5'" in failure("owls", "--steps", "9", "--resume")
+    said = failure("owls", "--steps", "9", "--resume")
+    assert f"{file} is damaged: {what}" in said
+    assert "reading" not in said
 
 
 def test_resume_of_a_damaged_bot_is_refused(here: Path) -> None:
@@ -466,6 +478,12 @@ def test_a_corpus_with_nothing_usable_is_said_and_leaves_nothing_behind(bare: Pa
     (bare / "poor.jsonl").write_text("".join(line + "\n" for line in lines))
     said = failure("poor.jsonl", "--steps", "2", *QUICK)
     assert said.startswith("Error: ") or "\nError: " in said
+    assert not list(bare.glob("checkpoints/*"))
+
+
+def test_a_model_too_large_for_any_machine_is_said(bare: Path) -> None:
+    said = failure("owls", *QUICK, "--model", "seq2seq", "--set", "seq2seq.width=100000000000000")
+    assert "Error: a seq2seq of these sizes does not fit into memory" in said
     assert not list(bare.glob("checkpoints/*"))
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from chatbot import checkpoint
 from chatbot.bot import Bot
-from chatbot.config import help_of, override
+from chatbot.cli.options import options_for
+from chatbot.config import override
 from chatbot.decoding import SamplingConfig
-from chatbot.errors import ChatbotError, ConfigError
+from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
 from chatbot.terminal import batch, typeahead
 from chatbot.terminal.text import printable
@@ -37,28 +37,6 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 
 SHORT = {"temperature": "-t", "top_k": "-k", "max_tokens": "-n"}
 
-F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
-
-
-def check_setting(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Refuse a wrong value before a bot is loaded."""
-    if value is not None and option.name:
-        try:
-            override(SamplingConfig(), {option.name: value})
-        except ConfigError as error:
-            raise click.BadParameter(error.what.removeprefix("SamplingConfig.")) from None
-    return value
-
-
-def sampling_options(command: F) -> F:
-    """An option for each of SamplingConfig's fields."""
-    for field in reversed(dataclasses.fields(SamplingConfig)):
-        names = [f"--{field.name.replace('_', '-')}", *([SHORT[field.name]] if field.name in SHORT else [])]
-        text = help_of(SamplingConfig, field.name)
-        option = click.option(*names, field.name, metavar="VALUE", callback=check_setting, help=text)
-        command = option(command)
-    return command
-
 
 @click.command(help=HELP)
 @click.argument("name", required=False)
@@ -68,7 +46,7 @@ def sampling_options(command: F) -> F:
 @click.option("--lines", is_flag=True, help="Reply to each line of the input by itself.")
 @click.option("--json", "as_json", is_flag=True, help="Write pieces, probabilities and attention as JSON.")
 @click.option("--attention", is_flag=True, help="Show what each word of a reply looked at (not on stdout).")
-@sampling_options
+@options_for(SamplingConfig, SHORT)
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from chatbot import checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import EVALUATION
-from chatbot.config import help_of, override, to_dict
+from chatbot.cli.options import options_for
+from chatbot.config import override, to_dict
 from chatbot.corpus import open_corpus
 from chatbot.errors import CheckpointError, ConfigError
 from chatbot.evaluation import Evaluation, EvaluationConfig, evaluate
 from chatbot.terminal.text import escaped, printable
 
 WIDE = 200  # columns in a file or a pipe, where no window limits them
-F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
-
-
-def evaluation_options(command: F) -> F:
-    """An option for each of EvaluationConfig's fields."""
-    for field in reversed(dataclasses.fields(EvaluationConfig)):
-        text = help_of(EvaluationConfig, field.name)
-        command = click.option(f"--{field.name}", metavar="VALUE", help=text)(command)
-    return command
 
 
 @click.command(
@@ -40,7 +29,7 @@ def evaluation_options(command: F) -> F:
 )
 @click.argument("names", metavar="BOT...", nargs=-1, required=True)
 @click.argument("corpus", type=click.Path(path_type=Path))
-@evaluation_options
+@options_for(EvaluationConfig)
 @click.option("--json", "as_json", is_flag=True, help="Write everything as JSON on stdout.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True

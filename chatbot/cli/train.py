@@ -276,13 +276,24 @@ def _check_kept(checkpoint: Checkpoint, request: Request) -> None:
         )
     kept = {config.family: config.model, "tokenizer": config.tokenizer, "examples": config.examples}
     kept |= {"sampling": config.sampling, "cleaning": config.corpus.get("cleaning", {})}
-    for owner, saved in kept.items():
-        before = from_dict(type(_defaults(owner, request.size)), saved, owner)
+    _saved(checkpoint, "training", config.training, request)
+    for owner, section in kept.items():
+        before = _saved(checkpoint, owner, section, request)
         if override(before, request.settings[owner], owner) != before:
             raise ConfigError(
                 f"{checkpoint.folder} was begun with other settings of {owner}",
                 "resume without that --set, or give another --name",
             )
+
+
+def _saved(checkpoint: Checkpoint, owner: str, section: Any, request: Request) -> Any:  # Any: as above
+    """An owner's settings as the bot has them."""
+    from chatbot.checkpoint import CONFIG
+
+    try:
+        return from_dict(type(_defaults(owner, request.size)), section, owner)
+    except ConfigError as error:
+        raise CheckpointError(f"{checkpoint.folder / CONFIG} is damaged: {error.what}", error.hint) from None
 
 
 def _prepared(request: Request, corpus: Corpus, opened: dict[str, Checkpoint]) -> Prepared:

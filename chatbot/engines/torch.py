@@ -82,7 +82,12 @@ def build(family: str, config: Mapping[str, Any], seed: int | None = None) -> An
     model: type[AnyModel] = FAMILIES.load(family)
     if seed is not None:
         torch.manual_seed(seed)
-    return model(from_dict(model.Config, config, family))
+    settings = from_dict(model.Config, config, family)
+    try:
+        return model(settings)
+    except (RuntimeError, MemoryError, OverflowError) as error:  # sizes that cannot be had, or be counted
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"a {family} of these sizes does not fit into memory: {reason}") from None
 
 
 def choose_device(name: str) -> torch.device:

@@ -35,6 +35,7 @@ Fold = Literal["validation", "test"]
 Kind = Literal["bot", "human", "floor"]
 Progress = Callable[[int, int], None]
 Begin = Callable[[str], Progress]
+MOST_RESAMPLES = 10_000  # each takes 8 bytes for every reply
 SIGNS = {"less": -1, "more": 1, "human": 0}
 
 
@@ -57,8 +58,8 @@ class EvaluationConfig:
         for name in ("likelihood", "ranked", "generated", "seed"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, not {getattr(self, name)}")
-        if self.resamples < 100:
-            raise ConfigError(f"resamples must be at least 100, not {self.resamples}")
+        if not 100 <= self.resamples <= MOST_RESAMPLES:
+            raise ConfigError(f"resamples must be 100 to {MOST_RESAMPLES:,}, not {self.resamples}")
 
 
 CANDIDATES = 20

@@ -32,7 +32,7 @@ class Variety:
 def dullness(bot: Variety, humans: Variety, sampling: SamplingConfig) -> str:
     """One plain line."""
     if bot.replies < ENOUGH:
-        return f"not judged: {bot.replies} replies are too few to tell dull from varied ({ENOUGH} would do)"
+        return f"not judged: of so few replies ({bot.replies}) none is common; {ENOUGH} would do"
     figures = (
         f"{bot.commonest:.0%} of its replies are among its 20 commonest (humans: {humans.commonest:.0%}), "
         f"distinct-2 is {bot.distinct_2:.2f} ({humans.distinct_2:.2f})"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -88,6 +89,7 @@ def difference(one: Statistic, other: Statistic, resamples: int, seed: int) -> D
     return Difference(one.total - other.total, float(low), float(high), p)
 
 
+@lru_cache(maxsize=4)  # figures of the same replies share them, and drawing takes longer than all else
 def weights(units: int, resamples: int, seed: int) -> Floats:
     """How often each unit is in each resample (R, N): as many draws as units, with replacement."""
     random = np.random.default_rng(seed)

@@ -15,6 +15,7 @@ from chatbot.replying import Reply, TokenEvent
 from chatbot.terminal.text import printable
 from chatbot.tokenizer import MARKS, PromptPiece
 
+BLANK = "\u2800"  # Braille without dots: a symbol to Unicode, nothing to the eye
 BYTE = re.compile("<0x([0-9A-F]{2})>")
 # Scripts without spaces between words: there, every piece is taken as a word.
 SPACELESS = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -90,6 +91,7 @@ def _text(pieces: Iterator[str]) -> str:
         for piece in pieces
     )
     text = printable(spelled.decode("utf-8", "replace").replace("▁", " ")).strip()
+    text = text.strip(BLANK)
     return text if cell_len(text) else "_"
 
 

@@ -51,6 +51,7 @@ def _bar(events: Iterable[Event], console: Console) -> Stopped:
                     progress.update(task, validation=f"{event.nats_per_word:.3f}")
                 case Stopped():
                     stopped = event
+                    progress.stop()  # the bar stays above what is said last
             _print(console, describe(event))
     assert stopped, "a training that ends without Stopped"
     return stopped
