@@ -73,10 +73,10 @@ def guidance(logits: Floats, seen: Seen, value: float) -> Floats:
 
 def top_k(logits: Floats, seen: Seen, value: float) -> Floats:
     """Keep the k largest logits (Fan et al. 2018, section 5.4); ties with the k-th stay."""
-    k = int(value)
-    if k == 0 or k >= logits.size:
+    k, left = int(value), logits[logits > -np.inf]
+    if k == 0 or k >= left.size:
         return logits
-    threshold = np.partition(logits, -k)[-k]
+    threshold = np.partition(left, -k)[-k]
     return np.where(logits >= threshold, logits, np.float32(-np.inf))
 
 
@@ -96,8 +96,10 @@ def top_p(logits: Floats, seen: Seen, value: float) -> Floats:
     """Keep the smallest set of tokens that together reach p (Holtzman et al. 2020, eq. 2)."""
     if value >= 1:
         return logits
-    order = np.argsort(-logits, kind="stable")
-    before = np.cumsum(softmax(logits)[order]) - softmax(logits)[order]
+    left = np.flatnonzero(logits > -np.inf)  # few, after other rules
+    order = left[np.argsort(-logits[left], kind="stable")]
+    share = softmax(logits)[order]
+    before = np.cumsum(share) - share
     kept = logits.copy()
     kept[order[1:][before[1:] >= value]] = -np.inf
     return kept

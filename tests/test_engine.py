@@ -118,8 +118,8 @@ def test_a_config_of_another_size_is_refused(engine: TorchEngine, family: str) -
 def test_a_config_of_a_giant_is_refused_at_once(engine: TorchEngine, family: str) -> None:
     began = time.monotonic()
     refused(family, CONFIG | {"layers": 10**9}, arrays(engine), "1000000000 layers are too many")
-    refused(family, CONFIG | {"width": 2**40}, arrays(engine), "do not fit its config")
-    refused(family, CONFIG | {"vocabulary": 2**40}, arrays(engine), "do not fit its config")
+    refused(family, CONFIG | {"width": 2**40}, arrays(engine), "does not fit into memory|do not fit")
+    refused(family, CONFIG | {"vocabulary": 2**40}, arrays(engine), "does not fit into memory|do not fit")
     assert time.monotonic() - began < 5
 
 
