@@ -23,8 +23,8 @@ from chatbot.corpus import open_corpus
 from chatbot.decoding import Sampler, SamplingConfig, generate, generate_all
 from chatbot.engines.torch import TorchEngine, build
 from chatbot.errors import ConfigError
-from chatbot.evaluation import METRICS, Evaluation, EvaluationConfig, evaluate, floors, metrics
-from chatbot.evaluation.likelihood import scores
+from chatbot.evaluation import METRICS, Evaluation, EvaluationConfig, evaluate, floors, likelihood, metrics
+from chatbot.evaluation.likelihood import candidate_scores, scores
 from chatbot.evaluation.statistics import Statistic
 from chatbot.models import FAMILIES
 from chatbot.preparation import Encoded, Example, ExamplesConfig, exchanges, unigram_figures
@@ -77,6 +77,20 @@ def test_scores_in_bfloat16_are_nearly_those_in_float32() -> None:
     assert not np.array_equal(exact[0], fast[0])
     assert fast[0] == pytest.approx(exact[0], rel=0.01)
     assert np.array_equal(exact[1], fast[1])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_candidates_score_as_if_each_stood_alone(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likelihood, "PROMPTS", 3)  # several batches of prompts
+    monkeypatch.setattr(likelihood, "TOKENS", 24)  # and of replies
+    engine, replies = engine_of(family), [[10, 11, 2], [2], [12, 2], [int(i) for i in range(5, 32)] * 3 + [2]]
+    prompts = [example.prompt for example in EXAMPLES]
+    candidates = [replies[: 1 + i] for i in range(len(prompts))]
+    pairs = [Example(p, r) for p, some in zip(prompts, candidates, strict=True) for r in some]
+    seen: list[tuple[int, int]] = []
+    found = candidate_scores(engine, prompts, candidates, lambda *done: seen.append(done))
+    assert found == pytest.approx(scores(engine, pairs), rel=1e-4)
+    assert seen[-1] == (len(pairs), len(pairs))
 
 
 def test_another_engine_than_torch_has_no_likelihoods() -> None:

@@ -27,7 +27,7 @@ from chatbot.evaluation.dullness import Variety, dullness
 from chatbot.evaluation.metrics import METRICS, Metric, Statistics
 from chatbot.evaluation.novelty import TrainingReplies
 from chatbot.evaluation.statistics import Difference, Figure, difference, figure
-from chatbot.preparation import UNCUT, Example, Examples, counted, encode, exchanges
+from chatbot.preparation import UNCUT, Examples, counted, encode, exchanges
 
 __all__ = ["METRICS", "Difference", "Evaluation", "EvaluationConfig", "Figure", "Line", "Metric", "evaluate"]
 
@@ -306,15 +306,12 @@ def _ranking(
     """Of each true reply among 19 others; nothing where there are not as many."""
     if not held_out.rankable:
         return {}
-    from chatbot.evaluation.likelihood import scores
+    from chatbot.evaluation.likelihood import candidate_scores
 
     rows, candidates = _candidates(held_out, config)
-    pairs = [
-        Example(examples[row].prompt, examples[candidate].reply)
-        for row, some in zip(rows, candidates, strict=True)
-        for candidate in some
-    ]
-    found = scores(bot.responder.engine, pairs, progress, config.precision)
+    prompts = [examples[row].prompt for row in rows]
+    replies = [[examples[candidate].reply for candidate in some] for some in candidates]
+    found = candidate_scores(bot.responder.engine, prompts, replies, progress, config.precision)
     return _by_likelihood(found, config.seed)
 
 

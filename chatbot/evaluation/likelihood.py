@@ -5,7 +5,7 @@ B batch, R rows (tokens of replies), V vocabulary, N replies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from chatbot.batches import IGNORE, grouped
+from chatbot.batches import BOT, IGNORE, PAD, grouped, padded
 from chatbot.engines.base import Engine
 from chatbot.engines.torch import AnyModel, TorchEngine, products
 from chatbot.errors import ConfigError
@@ -21,6 +21,8 @@ from chatbot.preparation import Example
 
 PIECE = 512  # rows of the output layer at a time
 TOKENS = 8192  # of a batch
+PROMPTS = 64  # of which candidates are measured together
+REPLY_STEP = 4  # replies are padded to multiples of it
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -37,9 +39,7 @@ def scores(
 
     Teacher-forced, with products of that precision. Examples of like shape share a batch.
     """
-    if not isinstance(engine, TorchEngine):
-        raise ConfigError("likelihoods need the torch engine", "load the bot with engine='torch'")
-    model, device = engine.model, engine.device
+    model, device = _model(engine)
     lengths = np.array([(len(e.prompt), len(e.reply)) for e in examples], np.int64).reshape(-1, 2)
     found = np.zeros((3, len(examples)))
     done = 0
@@ -51,6 +51,54 @@ def scores(
         if progress:
             progress(done, len(examples))
     return found
+
+
+@torch.inference_mode()
+def candidate_scores(
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    candidates: Sequence[Sequence[Sequence[int]]],
+    progress: Progress | None = None,
+    precision: str = "float32",
+) -> Floats:
+    """`scores` of several replies to each prompt, all in their order: (3, N). Each prompt is read once."""
+    model, device = _model(engine)
+    at = np.cumsum([0, *map(len, candidates)])
+    found = np.zeros((3, at[-1]))
+    order, done = np.argsort([len(prompt) for prompt in prompts], kind="stable"), 0
+    for some in (order[i : i + PROMPTS] for i in range(0, len(order), PROMPTS)):
+        with products(precision, device):
+            state = model.encode(padded([list(prompts[i]) for i in some], 1, PAD).to(device))
+        replies = [(row, at[i] + j, r) for row, i in enumerate(some) for j, r in enumerate(candidates[i])]
+        for group in _of_like_length(replies):
+            rows, places, texts = zip(*group, strict=True)
+            reply = padded([[BOT, *text] for text in texts], REPLY_STEP, PAD, extra=1).to(device)
+            targets = reply[:, 1:].masked_fill(reply[:, 1:] == PAD, IGNORE)
+            with products(precision, device):
+                features, _, _ = model.decode(reply[:, :-1], state.select(torch.tensor(rows, device=device)))
+                found[:, places] = _scored(model, features, targets).cpu().numpy()
+        done += len(replies)
+        if progress:
+            progress(done, len(found[0]))
+    return found
+
+
+Replies = list[tuple[int, int, Sequence[int]]]  # the prompt's row, the place of the result, the tokens
+
+
+def _of_like_length(replies: Replies) -> Iterator[Replies]:
+    """In groups that cost at most TOKENS, padding included."""
+    rest = sorted(replies, key=lambda reply: -len(reply[2]))
+    while rest:
+        count = max(1, TOKENS // (len(rest[0][2]) + REPLY_STEP))
+        yield rest[:count]
+        rest = rest[count:]
+
+
+def _model(engine: Engine) -> tuple[AnyModel, torch.device]:
+    if not isinstance(engine, TorchEngine):
+        raise ConfigError("likelihoods need the torch engine", "load the bot with engine='torch'")
+    return engine.model, engine.device
 
 
 def _scored(model: AnyModel, features: Tensor, targets: Tensor) -> Tensor:

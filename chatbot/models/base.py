@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chatbot.batches import IGNORE, PairBatch, StreamBatch
+from chatbot.batches import BOT, IGNORE, PairBatch, StreamBatch
 from chatbot.config import setting
 from chatbot.errors import ConfigError
 from chatbot.models.loss import output_loss
@@ -122,12 +122,24 @@ class ReplyModel(nn.Module, Generic[B, S]):
         )
 
     @abstractmethod
-    def start(self, prompt: Tensor) -> Step[S]:
-        """Read the prompt (B, S), padded on the right, and predict the first token of the reply."""
+    def encode(self, prompt: Tensor) -> S:
+        """Read the prompt (B, S), padded on the right."""
 
     @abstractmethod
+    def decode(self, tokens: Tensor, state: S) -> tuple[Tensor, Tensor, S]:
+        """Append the tokens (B, T) to each reply, all of them known; consumes the state, as `step` does.
+
+        What the output layer reads (B, T, D), attention over the prompt (B, T, S), and the new state.
+        """
+
+    def start(self, prompt: Tensor) -> Step[S]:
+        """Read the prompt (B, S), padded on the right, and predict the first token of the reply."""
+        return self.step(prompt.new_full((len(prompt),), BOT), self.encode(prompt))
+
     def step(self, token: Tensor, state: S) -> Step[S]:
         """Append the token (B,) to each reply and predict the next."""
+        features, attention, state = self.decode(token[:, None], state)
+        return Step(self.output(features[:, -1]), attention[:, -1], state)
 
 
 def _learned(targets: Tensor) -> Tensor:

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chatbot.batches import BOT, PAD, StreamBatch
+from chatbot.batches import PAD, StreamBatch
 from chatbot.config import setting
 from chatbot.errors import ConfigError
-from chatbot.models.base import ModelConfig, ReplyModel, State, Step
+from chatbot.models.base import ModelConfig, ReplyModel, State
 from chatbot.models.blocks import Block, rotation
 from chatbot.sizes import Size
 
@@ -60,7 +60,7 @@ class GPTConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class GPTState(State):
-    """keys, values (B, N, groups, M, K) and mask (B, M), True at real tokens; written in place by `step`.
+    """keys, values (B, N, groups, M, K) and mask (B, M), True at real tokens; written in place by `decode`.
 
     position (B,): where each row's next token stands. filled: columns in use. prompt: the first
     columns, S of them, are the prompt's.
@@ -106,26 +106,27 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
     def output_layer(self) -> tuple[Tensor, Tensor | None]:
         return self.embed.weight, None
 
-    def start(self, prompt: Tensor) -> Step[GPTState]:
+    def encode(self, prompt: Tensor) -> GPTState:
         mask = prompt != PAD
-        state = self._empty(mask)
         # Padding is masked, so it may stand at any position; real tokens count from 0.
-        state, _, _ = self._advance(prompt, (mask.cumsum(1) - 1).clamp(min=0), state)
-        return self.step(prompt.new_full((len(prompt),), BOT), state)
+        state, _, _ = self._advance(prompt, (mask.cumsum(1) - 1).clamp(min=0), self._empty(mask))
+        return state
 
-    def step(self, token: Tensor, state: GPTState) -> Step[GPTState]:
-        state = _with_room(state, 1)
-        state.mask[:, state.filled] = True
-        state, x, weights = self._advance(token[:, None], state.position[:, None], state)
-        logits = self.output(self.norm(x[:, -1]))
-        state = replace(state, position=state.position + 1)
-        return Step(logits, _over_prompt(weights, state.prompt), state)
+    def decode(self, tokens: Tensor, state: GPTState) -> tuple[Tensor, Tensor, GPTState]:
+        new = tokens.size(1)
+        state = _with_room(state, new)
+        state.mask[:, state.filled : state.filled + new] = True
+        positions = state.position[:, None] + torch.arange(new, device=tokens.device)
+        state, x, weights = self._advance(tokens, positions, state)
+        state = replace(state, position=state.position + new)
+        return self.norm(x), _over_prompt(weights, state.prompt), state
 
     def _empty(self, mask: Tensor) -> GPTState:
         """A cache with room for the prompt and a first stretch of the reply."""
         rows, prompt = mask.shape
         shape = (rows, self.config.layers, self.groups, prompt + ROOM, self.size)
-        cache = torch.zeros(2, *shape, dtype=self.embed.weight.dtype, device=mask.device)
+        kind = self._product(self.embed.weight[:0]).dtype
+        cache = torch.zeros(2, *shape, dtype=kind, device=mask.device)
         mask = F.pad(mask, (0, ROOM))
         return GPTState(cache[0], cache[1], mask, mask.sum(1), filled=0, prompt=prompt)
 
@@ -167,12 +168,13 @@ def _with_room(state: GPTState, new: int) -> GPTState:
     """The state, with a longer cache if `new` more tokens would not fit."""
     if state.filled + new <= state.mask.size(1):
         return state
-    keys, values = (F.pad(x, (0, 0, 0, ROOM)) for x in (state.keys, state.values))
-    mask = F.pad(state.mask, (0, ROOM))
+    room = -(-new // ROOM) * ROOM
+    keys, values = (F.pad(x, (0, 0, 0, room)) for x in (state.keys, state.values))
+    mask = F.pad(state.mask, (0, room))
     return GPTState(keys, values, mask, state.position, state.filled, state.prompt)
 
 
 def _over_prompt(weights: Tensor, prompt: int) -> Tensor:
-    """Attention over the prompt (B, S): the mean over heads, as shares of what fell on the prompt."""
-    looked = weights[:, :, -1, :prompt].float().mean(1)
+    """Attention over the prompt (B, L, S): the mean over heads, as shares of what fell on the prompt."""
+    looked = weights[..., :prompt].float().mean(1)
     return looked / looked.sum(-1, keepdim=True).clamp(min=1e-9)

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chatbot.batches import BOT, IGNORE, MARKS, PAD, PairBatch
+from chatbot.batches import IGNORE, MARKS, PAD, PairBatch
 from chatbot.config import setting
 from chatbot.errors import ConfigError
 from chatbot.models.attention import LuongAttention, Score
-from chatbot.models.base import ModelConfig, ReplyModel, State, Step
+from chatbot.models.base import ModelConfig, ReplyModel, State
 from chatbot.models.gru import GRULayer
 from chatbot.sizes import Size
 
@@ -108,7 +108,6 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
         nn.init.normal_(self.embed.weight, std=width**-0.5)
 
     def encode(self, prompt: Tensor) -> GRUState:
-        """Read the prompt (B, S)."""
         mask = prompt != PAD
         memory, ends = self.encoder(self._read(prompt), mask)
         words = _words(prompt)
@@ -116,7 +115,6 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
         return GRUState(torch.stack(hidden, 1), memory, self.attention.keys(memory), words)
 
     def decode(self, tokens: Tensor, state: GRUState) -> tuple[Tensor, Tensor, GRUState]:
-        """Attentional vectors (B, T, D), attention (B, T, S) and the state after the tokens (B, T)."""
         x = self._read(tokens)
         hidden = []
         for i, layer in enumerate(self.decoder):
@@ -133,13 +131,6 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
 
     def output_layer(self) -> tuple[Tensor, Tensor | None]:
         return self.embed.weight, self.bias
-
-    def start(self, prompt: Tensor) -> Step[GRUState]:
-        return self.step(prompt.new_full((len(prompt),), BOT), self.encode(prompt))
-
-    def step(self, token: Tensor, state: GRUState) -> Step[GRUState]:
-        features, weights, state = self.decode(token[:, None], state)
-        return Step(self.output(features[:, -1]), weights[:, -1], state)
 
     def _read(self, tokens: Tensor) -> Tensor:
         """Embeddings times sqrt(D) (Vaswani et al. 2017, section 3.4): small enough for the output layer
