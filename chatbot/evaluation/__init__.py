@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from chatbot.config import from_dict, setting
 from chatbot.corpus import Corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import DEFAULT_SPLIT, Folds, split
-from chatbot.dialogue import Dialogue, said
+from chatbot.dialogue import Dialogue, Turn, said
 from chatbot.engines.base import Precision
 from chatbot.errors import ConfigError, CorpusError
 from chatbot.evaluation import floors, metrics
@@ -44,7 +45,7 @@ class EvaluationConfig:
     """What bots are measured on. Counts are of replies, evenly spread over the fold; 0 for all of them."""
 
     fold: Fold = setting("test", "the part of the corpus to measure on: test or validation")
-    unseen: bool = setting(True, "leave out dialogues that stand in the training part too, word for word")
+    unseen: bool = setting(True, "leave out what stands in the training part too, word for word")
     likelihood: int = setting(0, "replies whose likelihood is measured; 0 for all")
     ranked: int = setting(1000, "replies to be found among 19 others; 0 for all")
     generated: int = setting(1000, "prompts to reply to; 0 for all")
@@ -63,13 +64,14 @@ class EvaluationConfig:
 
 
 CANDIDATES = 20
+CHANCE = 4  # words of a reply: shorter exchanges ("What?" "Nothing.") stand in two places by chance
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The exchanges to measure on, as text, and the training part. All replies of the fold, in order.
+    """The exchanges of the fold as text, all of them in order, and the training part.
 
-    seen: dialogues of the fold that stand in the training part too.
+    measured: the replies that are, as rows of the others. seen: how many stand in the training part too.
     """
 
     dialogues: Sequence[Dialogue]
@@ -78,17 +80,21 @@ class HeldOut:
     train: Sequence[Dialogue]
     train_prompts: Sequence[str]
     train_replies: Sequence[str]
+    measured: NDArray[np.int64]
     seen: int
 
     @property
     def rankable(self) -> bool:
         """Whether there are enough different replies to find a true one among."""
-        return len(set(self.replies)) >= CANDIDATES
+        return len({self.replies[i] for i in self.measured}) >= CANDIDATES
 
     def rows(self, count: int) -> NDArray[np.int64]:
         """Evenly spread replies, `count` at the most."""
-        total = len(self.replies)
-        return np.linspace(0, total - 1, min(count or total, total)).astype(np.int64)
+        total = len(self.measured)
+        chosen: NDArray[np.int64] = self.measured[
+            np.linspace(0, total - 1, min(count or total, total)).astype(np.int64)
+        ]
+        return chosen
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ class Evaluation:
     fold: str
     tokenizer: str  # the bot whose pieces the unigram floor counts
     counts: dict[str, int]
-    seen: int  # dialogues of the fold that stand in the training part too
+    seen: int  # replies of the fold that stand, as answers to the same, in the training part too
     unseen: bool  # whether they were left out
     precision: str  # of the products behind likelihoods
     lines: list[Line]
@@ -227,16 +233,15 @@ def _learned(bot: Bot, corpus: Corpus) -> bool:
 
 def _held_out(folds: Folds, config: EvaluationConfig, corpus: Corpus) -> HeldOut:
     fold = config.fold
-    everything = folds.test if fold == "test" else folds.validation
-    learned = {said(dialogue.turns) for dialogue in folds.train}
-    new = [dialogue for dialogue in everything if said(dialogue.turns) not in learned]
-    dialogues = new if config.unseen else everything
+    dialogues = folds.test if fold == "test" else folds.validation
     if not any(folds):
         raise CorpusError(f"{corpus.path} holds no usable dialogue", "; ".join(corpus.report.lines()))
     exchanged, trained = _exchanged(dialogues), _exchanged(folds.train)
-    if not exchanged or not trained:
+    seen = _seen(dialogues, folds.train)
+    measured = np.flatnonzero(~seen) if config.unseen else np.arange(len(seen))
+    if not len(measured) or not trained:
         what = f"no exchange in its {fold} part" if trained else "nothing to take floors from"
-        if config.unseen and everything:
+        if seen.any():
             what += " that is not in its training part too"
         hint = "it needs more dialogues of two turns or more, or --unseen off"
         raise CorpusError(f"{corpus.path} has {what}", hint)
@@ -249,17 +254,30 @@ def _held_out(folds: Folds, config: EvaluationConfig, corpus: Corpus) -> HeldOut
         train=folds.train,
         train_prompts=train_prompts,
         train_replies=train_replies,
-        seen=len(everything) - len(new),
+        measured=measured,
+        seen=int(seen.sum()),
     )
+
+
+def _seen(dialogues: Sequence[Dialogue], train: Sequence[Dialogue]) -> NDArray[np.bool_]:
+    """Of each exchange, whether it stands in the training part: in the same dialogue, or by itself."""
+    learned = {said(dialogue.turns) for dialogue in train}
+    learned |= {said(pair) for dialogue in train for pair in pairwise(dialogue.turns) if _telling(pair)}
+    found = [
+        said(dialogue.turns) in learned or (_telling(pair) and said(pair) in learned)
+        for dialogue in dialogues
+        for pair in pairwise(dialogue.turns)
+    ]
+    return np.array(found, np.bool_)
+
+
+def _telling(pair: tuple[Turn, Turn]) -> bool:
+    return len(pair[1].text.split()) >= CHANCE
 
 
 def _exchanged(dialogues: Sequence[Dialogue]) -> list[tuple[str, str]]:
     """Every reply with the turn before it, in the order of preparation.exchanges."""
-    return [
-        (before.text, reply.text)
-        for dialogue in dialogues
-        for before, reply in zip(dialogue.turns, dialogue.turns[1:], strict=False)
-    ]
+    return [(before.text, reply.text) for dialogue in dialogues for before, reply in pairwise(dialogue.turns)]
 
 
 def _counts(held_out: HeldOut, config: EvaluationConfig) -> dict[str, int]:
@@ -267,7 +285,7 @@ def _counts(held_out: HeldOut, config: EvaluationConfig) -> dict[str, int]:
     counts = {name: len(held_out.rows(getattr(config, name))) for name in names}
     if not held_out.rankable:
         counts["ranked"] = 0
-    return {"replies in the fold": len(held_out.replies), **counts}
+    return {"replies in the fold": len(held_out.measured), **counts}
 
 
 # Bots
@@ -333,7 +351,7 @@ def _candidates(
 def _others(held_out: HeldOut, row: int, random: np.random.Generator) -> NDArray[np.int64]:
     taken, said = [row], {held_out.replies[row]}
     while len(taken) < CANDIDATES:
-        other = int(random.integers(len(held_out.replies)))
+        other = int(held_out.measured[random.integers(len(held_out.measured))])
         if held_out.replies[other] not in said:
             taken.append(other)
             said.add(held_out.replies[other])
