@@ -109,7 +109,7 @@ def table(out: Path) -> Iterator[str]:
             found = json.loads(_file(run, way, out).read_text())
             before = (run.corpus, run.split, *way) in seen
             seen.add((run.corpus, run.split, *way))
-            split = run.split + (f", {found['seen']:,} seen replies kept" if way else "")
+            split = run.split + (f", {found['seen']:,} seen dialogues kept" if way else "")
             for line in found["lines"]:
                 if line["kind"] == "bot" or not before:
                     yield f"| {run.corpus} | {split} | {_named(line, run)} | {_cells(line)} |"

@@ -291,13 +291,14 @@ def test_bots_are_measured_on_what_their_own_split_held_out(here: Path) -> None:
         measured(["owls-gpt", "other-gpt"])
 
 
-def test_what_was_seen_in_training_is_left_out_unless_they_are_wanted(here: Path) -> None:
+def test_what_was_seen_in_training_is_left_out_unless_it_is_wanted(here: Path) -> None:
     lines = [json.loads(line) for line in (here / "owls" / "dialogues.jsonl").read_text().splitlines()]
     folds = ["test" if i % 5 == 0 else "validation" if i % 5 == 1 else "train" for i in range(len(lines))]
     lines[5]["turns"] = lines[2]["turns"]  # three exchanges
     for number, texts in (
         (10, ("What did the owl eat?", "It ate bread with jam.", "Really?", "Yes.")),
         (3, ("Hm.", "What did the owl eat?", "It ate bread with jam.", "Good night.")),
+        (15, ("So?", "Really?", "Yes.", "Good night, all of you.")),
         (4, ("Really?", "Yes.", "Good night.")),  # an exchange that two dialogues share by chance
     ):
         lines[number]["turns"] = [{"speaker": "AB"[i % 2], "text": text} for i, text in enumerate(texts)]
@@ -306,9 +307,9 @@ def test_what_was_seen_in_training_is_left_out_unless_they_are_wanted(here: Path
     settings = ("--model", "gpt", "--split", "published", "--set", "cleaning.repeats=on")
     assert run("train", "twice.jsonl", *settings, *QUICK).exit_code == 0
     without, kept = (measured(["twice-gpt"], "twice.jsonl", unseen=unseen) for unseen in (True, False))
-    assert (without.seen, kept.seen) == (4, 4)
-    assert without.counts["replies in the fold"] == kept.counts["replies in the fold"] - 4
-    assert described(without).endswith("; seen in training and left out: 4 of its replies")
+    assert (without.seen, kept.seen) == (2, 2)
+    assert without.counts["replies in the fold"] == kept.counts["replies in the fold"] - 6
+    assert described(without).endswith("; seen in training and left out: 2 of its dialogues")
 
 
 def test_where_there_are_too_few_replies_to_rank_the_rest_is_measured(here: Path) -> None:

@@ -36,7 +36,7 @@ def test_resamples_are_as_large_as_what_they_are_drawn_from() -> None:
     drawn = weights(7, 50, 0)
     assert drawn.shape == (50, 7)
     assert (drawn.sum(1) == 7).all()
-    assert (drawn == weights(7, 50, 0)).all()
+    assert (drawn == weights.__wrapped__(7, 50, 0)).all()  # drawn anew
     assert (drawn != weights(7, 50, 1)).any()
 
 
@@ -53,6 +53,23 @@ def test_a_small_difference_on_every_reply_is_seen_though_replies_differ_more() 
     assert (found.value, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
     assert found.p == 2 / 1000
     assert figure(one, 999, 0).low < figure(other, 999, 0).high  # unpaired, it would be lost
+
+
+@pytest.mark.parametrize("count", [2, 4, 12])
+def test_of_few_units_the_interval_is_students(count: int) -> None:
+    random, held, found = np.random.default_rng(5), 0, 0
+    for _ in range(1000):
+        one, other = (Statistic.mean(random.normal(1, 1, size=count)) for _ in range(2))
+        interval = figure(one, 100, 0)
+        held += interval.low <= 1 <= interval.high
+        found += difference(one, other, 100, 0).p < 0.05
+    assert 928 <= held <= 972
+    assert 28 <= found <= 72
+
+
+def test_one_unit_has_no_interval() -> None:
+    found = figure(Statistic.mean([0.25]), 100, 0)
+    assert (found.value, found.low, found.high) == (0.25, 0.25, 0.25)
 
 
 def test_a_difference_of_noise_is_not_one() -> None:

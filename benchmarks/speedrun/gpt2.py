@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,11 +49,12 @@ class GPT2(Recipe):
     def train(self, minutes: float) -> Iterator[tuple[float, State]]:
         """By the clock."""
         data, random = stream(self.material.train), np.random.default_rng(0)
-        optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=DECAY)
+        optimizer = torch.optim.AdamW(self._groups(), lr=RATE)
         spent, shown = 0.0, 0.0
         while spent < 60 * minutes:
             began = time.monotonic()
-            optimizer.param_groups[0]["lr"] = RATE * _rate(spent / (60 * minutes))
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * _rate(spent / (60 * minutes))
             starts = random.integers(len(data) - BLOCK, size=BATCH)
             self._step(optimizer, np.stack([data[i : i + BLOCK] for i in starts]))
             spent += time.monotonic() - began
@@ -64,6 +66,12 @@ class GPT2(Recipe):
         """Of each judged reply."""
         self.model.eval()
         return stream_nats(self._logits, BLOCK, list(self.material.examples))
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """As in the course: biases and layer norms do not decay."""
+        decayed = [p for p in self.model.parameters() if p.dim() >= 2]
+        others = [p for p in self.model.parameters() if p.dim() < 2]
+        return [{"params": decayed, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
 
     def _step(self, optimizer: torch.optim.Optimizer, rows: NDArray[np.uint16]) -> None:
         self.model.train()

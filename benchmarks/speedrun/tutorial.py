@@ -90,6 +90,7 @@ class Tutorial(Recipe):
         self.training = [pair for pair in found if self.vocabulary.knows(pair)]
         self.judged = [material.pairs[i] for i in material.judged]
         random.seed(0)
+        torch.manual_seed(0)
         self.model = Model(len(self.vocabulary))
 
     def train(self, minutes: float) -> Iterator[tuple[float, State]]:
@@ -129,6 +130,7 @@ class Tutorial(Recipe):
         batch = Batch.of(random.choices(self.training, k=BATCH), self.vocabulary)
         # Each step's mean over its real targets, summed over steps.
         torch.stack(list(batch.losses(self.model, "mean"))).sum().backward()  # type: ignore[no-untyped-call]
-        for group, optimizer in optimizers:
+        for group, _ in optimizers:
             nn.utils.clip_grad_norm_(group, CLIP)
+        for _, optimizer in optimizers:
             optimizer.step()

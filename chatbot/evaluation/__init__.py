@@ -20,7 +20,7 @@ from chatbot.config import from_dict, setting
 from chatbot.corpus import Corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import DEFAULT_SPLIT, Folds, split
-from chatbot.dialogue import Dialogue, Turn, said
+from chatbot.dialogue import Dialogue, said
 from chatbot.engines.base import Precision
 from chatbot.errors import ConfigError, CorpusError
 from chatbot.evaluation import floors, metrics
@@ -28,6 +28,7 @@ from chatbot.evaluation.dullness import Variety, dullness
 from chatbot.evaluation.metrics import METRICS, Metric, Statistics
 from chatbot.evaluation.novelty import TrainingReplies
 from chatbot.evaluation.statistics import Difference, Figure, difference, figure
+from chatbot.evaluation.texts import words
 from chatbot.preparation import UNCUT, Examples, counted, encode, exchanges
 
 __all__ = ["METRICS", "Difference", "Evaluation", "EvaluationConfig", "Figure", "Line", "Metric", "evaluate"]
@@ -64,14 +65,14 @@ class EvaluationConfig:
 
 
 CANDIDATES = 20
-CHANCE = 4  # words of a reply: shorter exchanges ("What?" "Nothing.") stand in two places by chance
+CHANCE = 4  # words of a reply: exchanges with shorter ones ("What?" "Nothing.") repeat by chance
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The exchanges of the fold as text, all of them in order, and the training part.
+    """The exchanges to measure on, as text, and the training part. All replies of the fold, in order.
 
-    measured: the replies that are, as rows of the others. seen: how many stand in the training part too.
+    seen: dialogues of the fold that stand in the training part too.
     """
 
     dialogues: Sequence[Dialogue]
@@ -80,21 +81,17 @@ class HeldOut:
     train: Sequence[Dialogue]
     train_prompts: Sequence[str]
     train_replies: Sequence[str]
-    measured: NDArray[np.int64]
     seen: int
 
     @property
     def rankable(self) -> bool:
         """Whether there are enough different replies to find a true one among."""
-        return len({self.replies[i] for i in self.measured}) >= CANDIDATES
+        return len({" ".join(words(reply)) for reply in self.replies}) >= CANDIDATES
 
     def rows(self, count: int) -> NDArray[np.int64]:
         """Evenly spread replies, `count` at the most."""
-        total = len(self.measured)
-        chosen: NDArray[np.int64] = self.measured[
-            np.linspace(0, total - 1, min(count or total, total)).astype(np.int64)
-        ]
-        return chosen
+        total = len(self.replies)
+        return np.linspace(0, total - 1, min(count or total, total)).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ class Evaluation:
     fold: str
     tokenizer: str  # the bot whose pieces the unigram floor counts
     counts: dict[str, int]
-    seen: int  # replies of the fold that stand, as answers to the same, in the training part too
+    seen: int  # dialogues of the fold that stand in the training part too
     unseen: bool  # whether they were left out
     precision: str  # of the products behind likelihoods
     lines: list[Line]
@@ -233,15 +230,15 @@ def _learned(bot: Bot, corpus: Corpus) -> bool:
 
 def _held_out(folds: Folds, config: EvaluationConfig, corpus: Corpus) -> HeldOut:
     fold = config.fold
-    dialogues = folds.test if fold == "test" else folds.validation
+    everything = folds.test if fold == "test" else folds.validation
+    new = _unseen(everything, folds.train)
+    dialogues = new if config.unseen else everything
     if not any(folds):
         raise CorpusError(f"{corpus.path} holds no usable dialogue", "; ".join(corpus.report.lines()))
     exchanged, trained = _exchanged(dialogues), _exchanged(folds.train)
-    seen = _seen(dialogues, folds.train)
-    measured = np.flatnonzero(~seen) if config.unseen else np.arange(len(seen))
-    if not len(measured) or not trained:
+    if not exchanged or not trained:
         what = f"no exchange in its {fold} part" if trained else "nothing to take floors from"
-        if seen.any():
+        if len(new) < len(everything):
             what += " that is not in its training part too"
         hint = "it needs more dialogues of two turns or more, or --unseen off"
         raise CorpusError(f"{corpus.path} has {what}", hint)
@@ -254,25 +251,26 @@ def _held_out(folds: Folds, config: EvaluationConfig, corpus: Corpus) -> HeldOut
         train=folds.train,
         train_prompts=train_prompts,
         train_replies=train_replies,
-        measured=measured,
-        seen=int(seen.sum()),
+        seen=len(everything) - len(new),
     )
 
 
-def _seen(dialogues: Sequence[Dialogue], train: Sequence[Dialogue]) -> NDArray[np.bool_]:
-    """Of each exchange, whether it stands in the training part: in the same dialogue, or by itself."""
+def _unseen(dialogues: Sequence[Dialogue], train: Sequence[Dialogue]) -> list[Dialogue]:
+    """Those of which the training part has neither the whole nor one telling exchange."""
     learned = {said(dialogue.turns) for dialogue in train}
-    learned |= {said(pair) for dialogue in train for pair in pairwise(dialogue.turns) if _telling(pair)}
-    found = [
-        said(dialogue.turns) in learned or (_telling(pair) and said(pair) in learned)
+    learned.update(exchange for dialogue in train for exchange in _telling(dialogue))
+    return [
+        dialogue
         for dialogue in dialogues
-        for pair in pairwise(dialogue.turns)
+        if said(dialogue.turns) not in learned and learned.isdisjoint(_telling(dialogue))
     ]
-    return np.array(found, np.bool_)
 
 
-def _telling(pair: tuple[Turn, Turn]) -> bool:
-    return len(pair[1].text.split()) >= CHANCE
+def _telling(dialogue: Dialogue) -> Iterator[str]:
+    """Its exchanges that hardly stand anywhere else by chance."""
+    for before, reply in pairwise(dialogue.turns):
+        if len(reply.text.split()) >= CHANCE:
+            yield said((before, reply))
 
 
 def _exchanged(dialogues: Sequence[Dialogue]) -> list[tuple[str, str]]:
@@ -285,7 +283,7 @@ def _counts(held_out: HeldOut, config: EvaluationConfig) -> dict[str, int]:
     counts = {name: len(held_out.rows(getattr(config, name))) for name in names}
     if not held_out.rankable:
         counts["ranked"] = 0
-    return {"replies in the fold": len(held_out.measured), **counts}
+    return {"replies in the fold": len(held_out.replies), **counts}
 
 
 # Bots
@@ -349,12 +347,13 @@ def _candidates(
 
 
 def _others(held_out: HeldOut, row: int, random: np.random.Generator) -> NDArray[np.int64]:
-    taken, said = [row], {held_out.replies[row]}
+    taken, found = [row], {tuple(words(held_out.replies[row]))}
     while len(taken) < CANDIDATES:
-        other = int(held_out.measured[random.integers(len(held_out.measured))])
-        if held_out.replies[other] not in said:
+        other = int(random.integers(len(held_out.replies)))
+        text = tuple(words(held_out.replies[other]))
+        if text not in found:
             taken.append(other)
-            said.add(held_out.replies[other])
+            found.add(text)
     return np.array(taken)
 
 

@@ -70,7 +70,7 @@ def candidate_scores(
         with products(precision, device):
             state = model.encode(padded([list(prompts[i]) for i in some], 1, PAD).to(device))
         replies = [(row, at[i] + j, r) for row, i in enumerate(some) for j, r in enumerate(candidates[i])]
-        for group in _of_like_length(replies):
+        for group in _of_like_length(replies, max(len(prompts[i]) for i in some)):
             rows, places, texts = zip(*group, strict=True)
             reply = padded([[BOT, *text] for text in texts], REPLY_STEP, PAD, extra=1).to(device)
             targets = reply[:, 1:].masked_fill(reply[:, 1:] == PAD, IGNORE)
@@ -86,11 +86,11 @@ def candidate_scores(
 Replies = list[tuple[int, int, Sequence[int]]]  # the prompt's row, the place of the result, the tokens
 
 
-def _of_like_length(replies: Replies) -> Iterator[Replies]:
-    """In groups that cost at most TOKENS, padding included."""
+def _of_like_length(replies: Replies, prompt: int) -> Iterator[Replies]:
+    """In groups that cost at most TOKENS, padding included; a token of the prompt is a cell of a cache."""
     rest = sorted(replies, key=lambda reply: -len(reply[2]))
     while rest:
-        count = max(1, TOKENS // (len(rest[0][2]) + REPLY_STEP))
+        count = max(1, TOKENS // (len(rest[0][2]) + REPLY_STEP + prompt // 4))
         yield rest[:count]
         rest = rest[count:]
 

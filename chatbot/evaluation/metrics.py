@@ -103,6 +103,7 @@ def variety(replies: Sequence[str], training: TrainingReplies) -> Statistics:
 
 def ranks(scores: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
     """The rank of the first of each row's candidates (N, C), more is better; ties are drawn by lot."""
+    scores = np.nan_to_num(scores, nan=-np.inf)  # a broken bot's true reply is not the best of all
     better = (scores[:, 1:] > scores[:, :1]).sum(1)
     ties = (scores[:, 1:] == scores[:, :1]).sum(1)
     return np.asarray(1 + better + np.random.default_rng(seed).integers(0, ties + 1), np.int64)

@@ -1,16 +1,22 @@
 """Figures with intervals: the bootstrap (Efron 1979), and its paired form for two bots (Koehn 2004).
 
+Few units (blocks of replies, not replies) cannot be resampled in enough ways: theirs are the jackknife's,
+with Student's t (Tukey 1958).
+
 N units (replies, or blocks of them), K parts of a statistic, R resamples.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+FEW = 30  # units
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +79,10 @@ class Difference:
 
 
 def figure(statistic: Statistic, resamples: int, seed: int) -> Figure:
-    """The figure of all units, with its percentile interval."""
+    """The figure of all units, with its percentile interval; of few units, with Student's."""
+    if len(statistic.parts) < FEW:
+        half, _ = _student(_pseudo_values(statistic))
+        return Figure(statistic.total, statistic.total - half, statistic.total + half)
     values = statistic.resampled(weights(len(statistic.parts), resamples, seed))
     low, high = np.percentile(values, [2.5, 97.5])
     return Figure(statistic.total, float(low), float(high))
@@ -81,6 +90,10 @@ def figure(statistic: Statistic, resamples: int, seed: int) -> Figure:
 
 def difference(one: Statistic, other: Statistic, resamples: int, seed: int) -> Difference:
     """The difference on the same units: every resample is one of both bots' replies together."""
+    if len(one.parts) < FEW:
+        half, p = _student(_pseudo_values(one) - _pseudo_values(other))
+        value = one.total - other.total
+        return Difference(value, value - half, value + half, p)
     drawn = weights(len(one.parts), resamples, seed)
     values = one.resampled(drawn) - other.resampled(drawn)
     low, high = np.percentile(values, [2.5, 97.5])
@@ -94,6 +107,25 @@ def weights(units: int, resamples: int, seed: int) -> Floats:
     """How often each unit is in each resample (R, N): as many draws as units, with replacement."""
     random = np.random.default_rng(seed)
     return random.multinomial(units, np.full(units, 1 / units), size=resamples).astype(np.float64)
+
+
+def _pseudo_values(statistic: Statistic) -> Floats:
+    """What each unit contributes (N,): N times the figure less N - 1 times the figure without it."""
+    count, sums = len(statistic.parts), statistic.parts.sum(0)
+    without = np.array([statistic.value(sums - part) for part in statistic.parts])
+    return count * statistic.total - (count - 1) * without
+
+
+def _student(values: Floats) -> tuple[float, float]:
+    """Half of the mean's 95 % interval, and the two-sided p-value of a mean of 0. One value tells neither."""
+    from scipy.stats import t  # 0.5 s
+
+    count = len(values)
+    error = float(values.std(ddof=1)) / math.sqrt(count) if count > 1 else 0.0
+    if error < 1e-12:
+        return 0.0, 1.0 if count == 1 or abs(values.mean()) < 1e-12 else 0.0
+    half = float(t.ppf(0.975, count - 1)) * error
+    return half, float(2 * t.sf(abs(values.mean()) / error, count - 1))
 
 
 def _quotient(sums: Floats) -> float:

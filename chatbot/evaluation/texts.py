@@ -1,6 +1,6 @@
 """Metrics of texts: overlap with what a human replied, variety, dullness, repetition, length.
 
-A word is what is left of a text after ParlAI's normalisation: lower case, no punctuation, no article.
+A word is what ParlAI's normalisation leaves: lower case, parted at punctuation, no article.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ BLOCK = 250  # replies: what a count of distinct n-grams is over depends on how 
 COMMONEST = 20
 
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-PUNCTUATION = str.maketrans("", "", string.punctuation)
+PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation, " "))
 
 
 def words(text: str) -> list[str]:
-    """ParlAI's normalize_answer, which is SQuAD's: lower case, without punctuation and articles."""
+    """ParlAI's normalize_answer: lower case, punctuation as spaces ("I'm" is two words), no articles."""
     return ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split()
 
 

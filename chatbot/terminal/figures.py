@@ -45,7 +45,7 @@ def described(evaluation: Evaluation) -> str:
     """What was measured on, in a line."""
     counts = evaluation.counts
     kept = "left out" if evaluation.unseen else "kept"
-    seen = f"; seen in training and {kept}: {evaluation.seen:,} of its replies" if evaluation.seen else ""
+    seen = f"; seen in training and {kept}: {evaluation.seen:,} of its dialogues" if evaluation.seen else ""
     return (
         f"{printable(evaluation.corpus)}, {evaluation.fold} part of the split by {evaluation.split}: "
         f"{counts['replies in the fold']:,} replies; likelihood of {counts['likelihood']:,} "
