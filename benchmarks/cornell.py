@@ -52,8 +52,11 @@ class Result:
     high: float
 
     def reached(self, wanted: float) -> float | None:
-        """Minutes until it is as good as `wanted`, read off the curve; None if it never is."""
-        before = (0.0, self.floor)
+        """Minutes until it is as good as `wanted`, read off the curve; None if it never is.
+
+        Before the first look nothing is known: what that one reaches is said to take as long.
+        """
+        before = self.curve[0]
         for point in self.curve:
             if point[1] <= wanted:
                 share = (before[1] - wanted) / (before[1] - point[1]) if before[1] > point[1] else 1.0

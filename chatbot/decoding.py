@@ -190,7 +190,7 @@ def generate(
             step = engine.step([choice.token] * len(step.logits), step.state)
 
 
-SPARSE = 0.75  # a batch with so many live rows, or fewer, is copied without the others
+SPARSE = 0.75  # the share of rows still going below which the ended ones are dropped: dropping copies
 
 
 def generate_all(

@@ -25,11 +25,10 @@ from chatbot.engines.torch import TorchEngine, build
 from chatbot.errors import ConfigError
 from chatbot.evaluation import METRICS, Evaluation, EvaluationConfig, evaluate, floors, likelihood, metrics
 from chatbot.evaluation.likelihood import candidate_scores, scores
-from chatbot.evaluation.statistics import Statistic
+from chatbot.evaluation.statistics import Statistic, weights
 from chatbot.models import FAMILIES
 from chatbot.preparation import Encoded, Example, ExamplesConfig, exchanges, unigram_figures
 from chatbot.report import curve, report
-from chatbot.terminal.figures import described
 from chatbot.tokenizer import Tokenizer, silenced
 
 WORDS = ["owl", "tree", "house", "river", "bread", "stone", "night", "light", "road", "winter", "song"]
@@ -181,7 +180,7 @@ def test_the_unigram_floor_is_the_one_of_the_training(encoded: Encoded, tokenize
 
 
 def write_corpus(folder: Path, count: int = 150) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     with (folder / "dialogues.jsonl").open("w") as file:
         for number in range(count):
@@ -222,6 +221,14 @@ def measured(names: Sequence[str], corpus: str = "owls", **settings: Any) -> Eva
 BOTS = ("owls-gpt", "owls-seq2seq")
 
 
+@pytest.fixture(scope="module")
+def both(trained: Path) -> Evaluation:
+    """Both bots, measured once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(trained)
+        return measured(BOTS)
+
+
 def test_every_line_has_the_figures_that_it_can_have(here: Path) -> None:
     found = measured(BOTS)
     lines = {line.name: set(line.figures) for line in found.lines}
@@ -242,7 +249,9 @@ def test_every_line_has_the_figures_that_it_can_have(here: Path) -> None:
 
 
 def test_two_runs_give_the_same_figures(here: Path) -> None:
-    assert measured(["owls-gpt"]) == measured(["owls-gpt"])
+    first = measured(["owls-gpt"])
+    weights.cache_clear()
+    assert measured(["owls-gpt"]) == first
 
 
 def test_figures_do_not_depend_on_who_else_is_measured(here: Path) -> None:
@@ -257,14 +266,14 @@ def test_the_likelihood_is_the_one_that_the_training_found(here: Path) -> None:
     assert found.figures["bits_per_byte"].value == pytest.approx(expected["bits_per_byte"], rel=1e-5)
 
 
-def test_what_does_not_beat_the_floors_is_marked(here: Path) -> None:
-    for line in measured(BOTS).lines:
-        floor = [one for one in measured(BOTS).lines if one.kind == "floor" and "hits_1" in one.figures]
-        if line.kind == "bot":
-            beaten = line.figures["hits_1"].value > max(one.figures["hits_1"].value for one in floor)
-            assert ("hits_1" in line.missed) == (not beaten)
-        else:
-            assert line.missed == ()
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.better != "human"])
+def test_what_does_not_beat_the_floors_is_marked(both: Evaluation, name: str) -> None:
+    best = max if METRICS[name].better == "more" else min
+    floor = [one.figures[name].value for one in both.lines if one.kind == "floor" and name in one.figures]
+    for line in both.lines:
+        value = line.figures[name].value if name in line.figures else math.nan
+        beaten = value != best(floor) and best([value, *floor]) == value
+        assert (name in line.missed) == (line.kind == "bot" and not beaten)
 
 
 def test_bots_are_compared_in_pairs(here: Path) -> None:
@@ -309,7 +318,7 @@ def test_what_was_seen_in_training_is_left_out_unless_it_is_wanted(here: Path) -
     without, kept = (measured(["twice-gpt"], "twice.jsonl", unseen=unseen) for unseen in (True, False))
     assert (without.seen, kept.seen) == (2, 2)
     assert without.counts["replies in the fold"] == kept.counts["replies in the fold"] - 6
-    assert described(without).endswith("; seen in training and left out: 2 of its dialogues")
+    assert without.described.endswith("; seen in training and left out: 2 of its dialogues")
 
 
 def test_where_there_are_too_few_replies_to_rank_the_rest_is_measured(here: Path) -> None:
@@ -322,9 +331,38 @@ def test_where_there_are_too_few_replies_to_rank_the_rest_is_measured(here: Path
     assert not any("hits_1" in names for names in figures.values())
 
 
-def test_another_corpus_than_its_own_is_divided_by_source(here: Path) -> None:
+def test_another_corpus_than_its_own_is_divided_by_source_and_called_so(here: Path) -> None:
     write_corpus(here / "newer", 160)
-    assert measured(["owls-gpt"], "newer").split == "source"
+    found = measured(["owls-gpt"], "newer")
+    assert found.split == "source"
+    assert found.described.endswith("; not the corpus, as it is now, that owls-gpt learned from")
+    assert "not the corpus" not in measured(["owls-gpt"]).described
+
+
+def test_its_own_corpus_is_divided_as_it_was_also_when_it_has_grown(here: Path) -> None:
+    if not Path("checkpoints/other-gpt").exists():
+        assert run("train", "owls", "--name", "other", "--split", "parlai", *QUICK).exit_code == 0
+    write_corpus(here / "elsewhere" / "owls", 160)
+    found = measured(["other-gpt"], "elsewhere/owls")
+    assert found.split == "parlai"
+    assert "not the corpus, as it is now, that other-gpt learned from" in found.described
+
+
+def test_bots_of_one_name_are_not_measured_together(here: Path) -> None:
+    with pytest.raises(ConfigError, match="two bots are called owls-gpt"):
+        measured(["owls-gpt", "owls-gpt"])
+
+
+def test_bots_with_other_pieces_each_have_their_floor_and_share_no_token_accuracy(here: Path) -> None:
+    settings = ("--name", "fine", "--model", "gpt", "--set", "tokenizer.vocabulary=300")
+    assert run("train", "owls", *settings, *QUICK).exit_code == 0
+    found = measured(["owls-gpt", "fine-gpt"])
+    floor = [line.name for line in found.lines if line.kind == "floor"][-2:]
+    assert floor == ["unigram of owls-gpt's pieces", "unigram of fine-gpt's pieces"]
+    assert "token_accuracy" not in found.comparisons[0].differences
+    alone = measured(["fine-gpt"])
+    assert found.lines[1] == alone.lines[0]
+    assert found.lines[-1].figures == alone.lines[-1].figures
 
 
 # the command
@@ -361,6 +399,19 @@ def test_a_report_shows_what_was_measured(here: Path, tmp_path: Path) -> None:
     assert "<polyline" in page
     assert 'class="map"' in page
     assert not re.search(r"""(?:src|href)=|@import|url\(""", page)  # nothing beside it is needed
+    assert "test part of the split by source" in page
+    assert "Measured at step" not in page + card
+
+
+def test_a_report_says_when_the_bot_was_trained_on_since(here: Path, tmp_path: Path) -> None:
+    assert run("eval", "owls-gpt", "owls", *ARGUMENTS).exit_code == 0
+    file = Path("checkpoints/owls-gpt/evaluation.json")
+    found = json.loads(file.read_text())
+    found["steps"]["owls-gpt"] = 1
+    file.write_text(json.dumps(found))
+    made = report(Bot.load("owls-gpt"))
+    assert "Measured at step 1, the bot is that of step 12" in made.page
+    assert "Measured at step 1, the bot is that of step 12" in made.card
 
 
 def test_a_report_of_a_bot_that_was_never_measured_says_so(here: Path, tmp_path: Path) -> None:

@@ -276,9 +276,12 @@ def _check_kept(checkpoint: Checkpoint, request: Request) -> None:
         )
     kept = {config.family: config.model, "tokenizer": config.tokenizer, "examples": config.examples}
     kept |= {"sampling": config.sampling, "cleaning": config.corpus.get("cleaning", {})}
-    _saved(checkpoint, "training", config.training, request)
-    for owner, section in kept.items():
-        before = _saved(checkpoint, owner, section, request)
+    saved = {
+        owner: _saved(checkpoint, owner, section, request)
+        for owner, section in {**kept, "training": config.training}.items()
+    }
+    for owner in kept:
+        before = saved[owner]
         if override(before, request.settings[owner], owner) != before:
             raise ConfigError(
                 f"{checkpoint.folder} was begun with other settings of {owner}",

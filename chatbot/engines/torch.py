@@ -5,6 +5,7 @@ B batch, S prompt length, V vocabulary.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -85,8 +86,11 @@ def build(family: str, config: Mapping[str, Any], seed: int | None = None) -> An
     settings = from_dict(model.Config, config, family)
     try:
         return model(settings)
-    except (RuntimeError, MemoryError, OverflowError) as error:  # sizes that cannot be had, or be counted
+    except (RuntimeError, MemoryError, OverflowError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
+        # torch has no class for sizes that cannot be had, or be counted.
+        if isinstance(error, RuntimeError) and not re.search("memory|overflow|alloc", reason, re.IGNORECASE):
+            raise
         raise ConfigError(f"a {family} of these sizes does not fit into memory: {reason}") from None
 
 

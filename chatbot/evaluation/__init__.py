@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Literal
 
@@ -124,12 +125,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that was measured, and on what. counts: replies behind each group of figures."""
+    """All that was measured, and on what: `described` says it in a line.
+
+    counts: replies behind each group of figures. steps: of the weights that were measured.
+    """
 
     corpus: str
     split: str
     fold: str
-    tokenizer: str  # the bot whose pieces the unigram floor counts
+    described: str
+    date: str
+    steps: dict[str, int]
     counts: dict[str, int]
     seen: int  # dialogues of the fold that stand in the training part too
     unseen: bool  # whether they were left out
@@ -148,10 +154,12 @@ class _Measured:
     kind: Kind
     statistics: Statistics
     replies: Sequence[str] = ()
+    pieces: bytes = b""  # the tokenizer, where figures depend on it
 
 
 def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begin: Begin) -> Evaluation:
     """Measure bots on a corpus; `begin` is called with each stage and gives what shows its progress."""
+    _check_names(bots)
     cleaning = _shared_cleaning(bots)
     cleaned = clean(counted(corpus, begin("reading")), cleaning, corpus.report)
     # The corpus is read through before the split is known: whose corpus it is shows in its counts.
@@ -163,13 +171,15 @@ def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begi
     measured = [_bot(bot, held_out, training, config, begin) for bot in bots]
     begin("floors and the human replies")
     human = _human(held_out, training, config)
-    floor = list(_floors(bots[0], held_out, training, config))
+    floor = list(_floors(bots, held_out, training, config))
     begin("intervals")
     return Evaluation(
         corpus=corpus.name,
         split=divided_by,
         fold=config.fold,
-        tokenizer=bots[0].name,
+        described=_described(bots, corpus, divided_by, held_out, config),
+        date=datetime.now(timezone.utc).date().isoformat(),
+        steps={bot.name: _step(bot) for bot in bots},
         counts=_counts(held_out, config),
         seen=held_out.seen,
         unseen=config.unseen,
@@ -197,6 +207,33 @@ def _with_precision(config: EvaluationConfig, bot: Bot) -> EvaluationConfig:
     return dataclasses.replace(config, precision=choose_precision(config.precision, engine.device))
 
 
+def _check_names(bots: Sequence[Bot]) -> None:
+    names = [bot.name for bot in bots]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"two bots are called {twice}", "rename a folder, or measure them one by one")
+
+
+def _step(bot: Bot) -> int:
+    return int(bot.checkpoint.weights().header.get("step", 0))
+
+
+def _described(
+    bots: Sequence[Bot], corpus: Corpus, divided_by: str, held_out: HeldOut, config: EvaluationConfig
+) -> str:
+    """What is measured on, in a line."""
+    counts, kept = _counts(held_out, config), "left out" if config.unseen else "kept"
+    seen = f"; seen in training and {kept}: {held_out.seen:,} of its dialogues" if held_out.seen else ""
+    strangers = [bot.name for bot in bots if not _learned(bot, corpus)]
+    warned = f"; not the corpus, as it is now, that {', '.join(strangers)} learned from" if strangers else ""
+    return (
+        f"{corpus.name}, {config.fold} part of the split by {divided_by}: "
+        f"{counts['replies in the fold']:,} replies; likelihood of {counts['likelihood']:,} "
+        f"({config.precision}), "
+        f"{counts['ranked']:,} to be found among 20, {counts['generated']:,} to be made{seen}{warned}"
+    )
+
+
 def _shared_cleaning(bots: Sequence[Bot]) -> CleaningConfig:
     """Bots that learned from differently cleaned texts cannot be measured on the same ones."""
     found = [from_dict(CleaningConfig, bot.checkpoint.config.corpus.get("cleaning", {})) for bot in bots]
@@ -210,8 +247,13 @@ def _shared_cleaning(bots: Sequence[Bot]) -> CleaningConfig:
 
 
 def _shared_split(bots: Sequence[Bot], corpus: Corpus) -> str:
-    """The split of the bots that were trained on this corpus: on another, they would know the answers."""
-    own = {bot.name: str(bot.checkpoint.config.corpus.get("split")) for bot in bots if _learned(bot, corpus)}
+    """The split of the bots that were trained on this corpus: on another, they would know the answers.
+
+    Also where it has changed since, if it still has its name.
+    """
+    facts = {bot.name: bot.checkpoint.config.corpus for bot in bots}
+    learned = {bot.name: _learned(bot, corpus) or facts[bot.name].get("name") == corpus.name for bot in bots}
+    own = {name: str(facts[name].get("split")) for name in facts if learned[name]}
     if len(set(own.values())) > 1:
         told = ", ".join(f"{name} by {how}" for name, how in own.items())
         raise ConfigError(
@@ -303,7 +345,7 @@ def _bot(
     )
     found |= metrics.overlap(replies, [held_out.replies[i] for i in rows])
     found |= metrics.variety(replies, training)
-    return _Measured(bot.name, "bot", found, replies)
+    return _Measured(bot.name, "bot", found, replies, bot.checkpoint.tokenizer.serialized)
 
 
 def _likelihood(
@@ -372,7 +414,7 @@ def _human(held_out: HeldOut, training: TrainingReplies, config: EvaluationConfi
 
 
 def _floors(
-    bot: Bot, held_out: HeldOut, training: TrainingReplies, config: EvaluationConfig
+    bots: Sequence[Bot], held_out: HeldOut, training: TrainingReplies, config: EvaluationConfig
 ) -> Iterator[_Measured]:
     rows = held_out.rows(config.generated)
     references, prompts = [held_out.replies[i] for i in rows], [held_out.prompts[i] for i in rows]
@@ -386,7 +428,10 @@ def _floors(
     yield of("random", floors.drawn(held_out.train_replies, len(rows), config.seed), {})
     retrieval = floors.Retrieval(held_out.train_prompts, held_out.train_replies)
     yield of("TF-IDF", retrieval.replies(prompts), _retrieval_ranking(retrieval, held_out, config))
-    yield _Measured("unigram", "floor", _unigram(bot, held_out, config))
+    tokenizers = {bot.checkpoint.tokenizer.serialized: bot for bot in reversed(bots)}  # each one's first bot
+    for pieces, bot in reversed(tokenizers.items()):
+        name = "unigram" if len(tokenizers) == 1 else f"unigram of {bot.name}'s pieces"
+        yield _Measured(name, "floor", _unigram(bot, held_out, config), pieces=pieces)
 
 
 def _retrieval_ranking(
@@ -418,26 +463,24 @@ def _unigram(bot: Bot, held_out: HeldOut, config: EvaluationConfig) -> Statistic
 
 
 def _lines(measured: Sequence[_Measured], config: EvaluationConfig) -> list[Line]:
-    lines = []
-    for one in measured:
-        figures = {
-            name: figure(one.statistics[name], config.resamples, config.seed)
-            for name in METRICS
-            if name in one.statistics
-        }
-        lines.append(Line(one.name, one.kind, figures))
-    return [dataclasses.replace(line, missed=_missed(line, lines)) for line in lines]
+    return [Line(one.name, one.kind, _figures(one, config), _missed(one, measured)) for one in measured]
 
 
-def _missed(line: Line, lines: Sequence[Line]) -> tuple[str, ...]:
-    """The figures of a bot that are no better than the best floor's."""
-    if line.kind != "bot":
+def _figures(measured: _Measured, config: EvaluationConfig) -> dict[str, Figure]:
+    found = measured.statistics
+    return {name: figure(found[name], config.resamples, config.seed) for name in METRICS if name in found}
+
+
+def _missed(one: _Measured, measured: Sequence[_Measured]) -> tuple[str, ...]:
+    """The figures of a bot that are no better than the best floor's, in pieces of its own."""
+    if one.kind != "bot":
         return ()
-    missed, floor = [], [other for other in lines if other.kind == "floor"]
-    for name, found in line.figures.items():
+    missed, floor = [], [other for other in measured if other.kind == "floor"]
+    floor = [other for other in floor if other.pieces in (b"", one.pieces)]
+    for name in METRICS:
         sign = SIGNS[METRICS[name].better]
-        rivals = [sign * other.figures[name].value for other in floor if name in other.figures]
-        if sign and rivals and sign * found.value <= max(rivals):
+        rivals = [sign * other.statistics[name].total for other in floor if name in other.statistics]
+        if sign and rivals and name in one.statistics and sign * one.statistics[name].total <= max(rivals):
             missed.append(name)
     return tuple(missed)
 
@@ -451,12 +494,22 @@ def _comparisons(bots: Sequence[_Measured], config: EvaluationConfig) -> list[Co
             {
                 name: difference(one.statistics[name], other.statistics[name], config.resamples, config.seed)
                 for name in METRICS
-                if len(one.statistics[name].parts) > 1  # of one block there is nothing to resample
+                if _comparable(name, one, other)
             },
         )
         for i, one in enumerate(bots)
         for other in bots[i + 1 :]
     ]
+
+
+def _comparable(name: str, one: _Measured, other: _Measured) -> bool:
+    """Not of a single block; and shares of pieces only where the pieces are the same."""
+    known = name in one.statistics and name in other.statistics
+    return (
+        known
+        and len(one.statistics[name].parts) > 1
+        and (name != "token_accuracy" or one.pieces == other.pieces)
+    )
 
 
 def _samples(bots: Sequence[_Measured], held_out: HeldOut, config: EvaluationConfig) -> list[Sample]:

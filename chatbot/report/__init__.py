@@ -105,10 +105,19 @@ def _facts(bot: Bot) -> Record:
         "shades": shades,
         "table": table(evaluation) if evaluation else None,
         "evaluation": evaluation,
+        "stale": stale(evaluation, bot.name, header.get("step")) if evaluation else "",
         "licence": source.licence if source else "whoever gave you the corpus decides",
         "url": source.url if source else "",
         "sections": ("model", "tokenizer", "training", "sampling", "examples"),
     }
+
+
+def stale(evaluation: Record, name: str, step: object) -> str:
+    """A warning where the bot has been trained on since, or renamed, nothing where not."""
+    measured = evaluation["steps"].get(name)
+    if measured == step:
+        return ""
+    return f"Measured at step {measured}, the bot is that of step {step}: measure it again with chatbot eval."
 
 
 def curve(metrics: Sequence[Record]) -> Curve | None:

@@ -21,7 +21,7 @@ def table(evaluation: Evaluation) -> RenderableType:
 
 
 def _parts(evaluation: Evaluation) -> Iterator[RenderableType]:
-    yield Text(described(evaluation))
+    yield Text(printable(evaluation.described))
     yield _figures(evaluation)
     yield Text(f"± 95 % interval (bootstrap).  {MISSED} no better than the best floor.", style="dim")
     for name, line in evaluation.dullness.items():
@@ -39,19 +39,6 @@ def _parts(evaluation: Evaluation) -> Iterator[RenderableType]:
         yield Text(f"  humans: {printable(sample.human)}", style="dim")
         for name, reply in sample.replies.items():
             yield Text(f"  {printable(name)}: {printable(reply) or '(no words)'}")
-
-
-def described(evaluation: Evaluation) -> str:
-    """What was measured on, in a line."""
-    counts = evaluation.counts
-    kept = "left out" if evaluation.unseen else "kept"
-    seen = f"; seen in training and {kept}: {evaluation.seen:,} of its dialogues" if evaluation.seen else ""
-    return (
-        f"{printable(evaluation.corpus)}, {evaluation.fold} part of the split by {evaluation.split}: "
-        f"{counts['replies in the fold']:,} replies; likelihood of {counts['likelihood']:,} "
-        f"({evaluation.precision}), "
-        f"{counts['ranked']:,} to be found among 20, {counts['generated']:,} to be made{seen}"
-    )
 
 
 def _figures(evaluation: Evaluation) -> Table:
