@@ -50,6 +50,8 @@ class Result:
     curve: list[tuple[float, float]]
     low: float
     high: float
+    steps: int = 0
+    precision: str = ""
 
     def reached(self, wanted: float) -> float | None:
         """Minutes until it is as good as `wanted`, read off the curve; None if it never is.
@@ -130,6 +132,8 @@ def run(name: str, material: Material, split_by: str, minutes: float, options: O
         curve=curve,
         low=interval.low,
         high=interval.high,
+        steps=recipe.steps,
+        precision=recipe.precision,
     )
 
 
@@ -139,16 +143,17 @@ def table(results: Sequence[Result], text: Text) -> Iterator[str]:
     goal = next((r.curve[-1][1] for r in found if r.recipe == "tutorial"), None)
     yield f"Text as {'people wrote it' if text == 'written' else 'the tutorial normalises it'}:"
     yield ""
-    yield "| | parameters | minutes | can represent | nats a word | minutes to the tutorial's |"
-    yield "|---|---|---|---|---|---|"
+    heads = "parameters", "minutes", "steps", "products", "can represent", "nats a word"
+    yield f"| | {' | '.join(heads)} | minutes to the tutorial's |"
+    yield "|---" * (len(heads) + 2) + "|"
     for r in found:
         share = r.representable if r.recipe == "tutorial" else 1.0
         half, minutes = (r.high - r.low) / 2, r.reached(goal) if goal is not None else None
-        yield (
-            f"| {r.recipe} | {r.parameters / 1e6:.1f} M | {r.curve[-1][0]:.1f} | {share:.0%} "
-            f"| {r.curve[-1][1]:.3f} ± {half:.3f} | {'' if minutes is None else f'{minutes:.1f}'} |"
-        )
-    yield f"| unigram model | | | 100% | {found[0].floor:.3f} | |"
+        spent, size = f"{r.curve[-1][0]:.1f} | {r.steps:,} | {r.precision}", f"{r.parameters / 1e6:.1f} M"
+        reached = "" if minutes is None else f"{minutes:.1f}"
+        nats = f"{r.curve[-1][1]:.3f} ± {half:.3f}"
+        yield f"| {r.recipe} | {size} | {spent} | {share:.0%} | {nats} | {reached} |"
+    yield f"| unigram model | | | | | 100% | {found[0].floor:.3f} | |"
 
 
 def draw(results: Sequence[Result], path: Path) -> None:

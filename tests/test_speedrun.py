@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from benchmarks.cornell import Result
+from benchmarks.cornell import Result, table
+from benchmarks.speedrun import Options
 from benchmarks.speedrun.material import Material
 from benchmarks.speedrun.streams import stream, stream_nats
+from benchmarks.speedrun.tutorial import Tutorial
 from benchmarks.speedrun.words import Vocabulary, is_short, normalised
 from chatbot.corpus.splits import Folds
 from chatbot.dialogue import Dialogue, Turn
@@ -74,6 +76,41 @@ def test_only_what_the_tutorial_can_represent_is_judged_in_its_text() -> None:
     assert material.representable.tolist() == [0, 3]
     assert material.words.tolist() == [3, 1]
     assert Material(Folds(train, [], test), "written").representable.tolist() == [0, 1, 2, 3]
+
+
+@pytest.fixture
+def tutorial() -> Tutorial:
+    told = [Dialogue((Turn("A", "so it is"), Turn("B", "it is so . so")))] * 3
+    return Tutorial(Material(Folds(told, [], told[:1]), "tutorial"), Options())
+
+
+def test_to_a_tutorial_that_knows_nothing_every_word_and_the_end_are_alike(
+    tutorial: Tutorial,
+) -> None:
+    nn.init.zeros_(tutorial.model.output.weight)
+    nn.init.zeros_(tutorial.model.output.bias)
+    assert tutorial.nats() == pytest.approx([6 * np.log(len(tutorial.vocabulary))], rel=1e-5)
+
+
+def test_a_tutorial_learns_and_counts_its_iterations(tutorial: Tutorial) -> None:
+    before = tutorial.nats()[0]
+    looks = list(tutorial.train(0.02))
+    assert looks[-1][0] >= 0.02
+    assert tutorial.steps >= len(looks) > 0
+    assert tutorial.nats()[0] < before
+
+
+def test_a_tables_best_is_first_and_says_when_it_was_as_good_as_the_tutorial() -> None:
+    def result(recipe: str, curve: list[tuple[float, float]]) -> Result:
+        return Result(
+            recipe, "tutorial", "parlai", 8, 1, 2_000_000, 9, 0.2, 9.0, curve, 3.9, 4.1, 70, "float32"
+        )
+
+    found = [result("tutorial", [(4, 6.0), (8, 5.0)]), result("ours", [(1, 6.0), (3, 4.0), (8, 3.0)])]
+    rows = list(table(found, "tutorial"))[4:]
+    assert rows[0] == "| ours | 2.0 M | 8.0 | 70 | bf16 | 100% | 3.000 ± 0.100 | 2.0 |"
+    assert rows[1] == "| tutorial | 2.0 M | 8.0 | 70 | bf16 | 20% | 5.000 ± 0.100 | 8.0 |"
+    assert rows[2] == "| unigram model | | | | | 100% | 9.000 | |"
 
 
 def test_when_a_curve_reaches_a_figure() -> None:

@@ -31,6 +31,8 @@ class Recipe(ABC):
     """A way to make a model that predicts replies."""
 
     model: nn.Module
+    steps: int = 0  # optimizer steps so far
+    precision: str = "float32"  # of its products
 
     @abstractmethod
     def __init__(self, material: Material, options: Options) -> None: ...

@@ -58,6 +58,7 @@ class GPT2(Recipe):
             starts = random.integers(len(data) - BLOCK, size=BATCH)
             self._step(optimizer, np.stack([data[i : i + BLOCK] for i in starts]))
             spent += time.monotonic() - began
+            self.steps += 1
             if spent >= min(shown + 3 * minutes, 60 * minutes):
                 shown = spent
                 yield spent / 60, copied(self.model)

@@ -99,6 +99,7 @@ class Laptop(Recipe):
     def _looks(self, folder: Path, lines: Iterator[str]) -> Iterator[tuple[float, State]]:
         began, due = 0.0, False
         for line in lines:
+            self.steps += line.startswith("iter")
             if line.startswith("iter") and not began:
                 began = time.monotonic()
             elif line.startswith("iter") and due:  # only now is the file written whole

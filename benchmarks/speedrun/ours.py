@@ -47,7 +47,9 @@ class Ours(Recipe):
                 ExamplesConfig(),
                 SamplingConfig(),
             )
+            self.precision = trainer.precision
             for event in trainer.run():
+                self.steps = trainer.at.step
                 if isinstance(event, Evaluated) and event.best:
                     yield event.seconds / 60, copied(self.model)
 

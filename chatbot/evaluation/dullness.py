@@ -12,6 +12,7 @@ from chatbot.preparation import Encoded, exchanges
 
 PROMPTS = texts.BLOCK  # enough for a first look
 ENOUGH = 100  # replies; of fewer, none is common
+FEW = 20  # of so many tokens to choose from, or more, the last ones hardly matter
 DULL, WILD = 0.85, 1.05  # shares of the humans' distinct-2 (docs/evaluation.md)
 
 
@@ -55,9 +56,11 @@ def first_look(bot: Bot, validation: Encoded, progress: Callable[[int, int], Non
 
 
 def _livelier(sampling: SamplingConfig) -> str:
-    """The setting that holds variety back the most."""
+    """The setting to raise next: temperature first, then what cuts the tail off."""
     if sampling.temperature < 1:
         return f"try a higher --temperature than {sampling.temperature:g}, up to 1 (less sensible too)"
+    if 0 < sampling.top_k < FEW:
+        return f"try a higher --top-k than {sampling.top_k}, or 0 for all"
     if sampling.top_p < 0.95:
         return f"try a higher --top-p than {sampling.top_p:g}"
     return "train it longer, or on more conversations"
