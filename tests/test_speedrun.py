@@ -102,9 +102,7 @@ def test_a_tutorial_learns_and_counts_its_iterations(tutorial: Tutorial) -> None
 
 def test_a_tables_best_is_first_and_says_when_it_was_as_good_as_the_tutorial() -> None:
     def result(recipe: str, curve: list[tuple[float, float]]) -> Result:
-        return Result(
-            recipe, "tutorial", "parlai", 8, 1, 2_000_000, 9, 0.2, 9.0, curve, 3.9, 4.1, 70, "float32"
-        )
+        return Result(recipe, "tutorial", "parlai", 8, 1, 2_000_000, 9, 0.2, 9.0, curve, 3.9, 4.1, 70, "bf16")
 
     found = [result("tutorial", [(4, 6.0), (8, 5.0)]), result("ours", [(1, 6.0), (3, 4.0), (8, 3.0)])]
     rows = list(table(found, "tutorial"))[4:]
