@@ -53,6 +53,10 @@ class Bot:
         """How its replies are drawn unless a call says otherwise."""
         return self.responder.sampling
 
+    def with_sampling(self, sampling: SamplingConfig) -> Bot:
+        """The same bot with other sampling."""
+        return Bot(self.checkpoint, self.responder.with_sampling(sampling))
+
     @property
     def context(self) -> int:
         """How many turns it sees."""

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from chatbot.decoding import SamplingConfig
 from chatbot.evaluation import Comparison, Difference, Evaluation, Figure, Line, Sample
 from chatbot.terminal.figures import table
 
@@ -20,6 +21,7 @@ FOUND = Evaluation(
     described=f"owls, test part of the split by source: 12,941 replies {EVIL}",
     date="2026-11-21",
     steps={"wise": 100},
+    sampling={"wise": SamplingConfig()},
     counts={"replies in the fold": 12_941, "likelihood": 12_941, "ranked": 1000, "generated": 1000},
     seen=0,
     unseen=True,

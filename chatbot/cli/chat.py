@@ -13,7 +13,7 @@ import click
 
 from chatbot import checkpoint
 from chatbot.bot import Bot
-from chatbot.cli.options import options_for
+from chatbot.cli.options import given, options_for
 from chatbot.config import override
 from chatbot.decoding import SamplingConfig
 from chatbot.errors import ChatbotError
@@ -35,8 +35,6 @@ chatbot chat -p "hi" --json               with pieces, probabilities, attention
 How replies are drawn is saved with a bot; the defaults below are those of a bot that does not say.
 """
 
-SHORT = {"temperature": "-t", "top_k": "-k", "max_tokens": "-n"}
-
 
 @click.command(help=HELP)
 @click.argument("name", required=False)
@@ -46,7 +44,7 @@ SHORT = {"temperature": "-t", "top_k": "-k", "max_tokens": "-n"}
 @click.option("--lines", is_flag=True, help="Reply to each line of the input by itself.")
 @click.option("--json", "as_json", is_flag=True, help="Write pieces, probabilities and attention as JSON.")
 @click.option("--attention", is_flag=True, help="Show what each word of a reply looked at (not on stdout).")
-@options_for(SamplingConfig, SHORT)
+@options_for(SamplingConfig)
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
@@ -80,9 +78,7 @@ def load(folder: Path, device: str, settings: dict[str, str | None]) -> Bot:
     """Load a bot, with the settings that were given; the others are its own."""
     with _status(f"loading {printable(folder.resolve().name)} ..."):  # torch takes its time
         bot = Bot.load(folder, device)
-    given = {name: value for name, value in settings.items() if value is not None}
-    sampling = override(bot.sampling, given, "sampling")
-    return Bot(bot.checkpoint, bot.responder.with_sampling(sampling))
+    return bot.with_sampling(override(bot.sampling, given(SamplingConfig, settings), "sampling"))
 
 
 def _talk(bot: Bot, attention: bool) -> None:

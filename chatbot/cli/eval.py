@@ -11,9 +11,10 @@ import click
 from chatbot import checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import EVALUATION
-from chatbot.cli.options import options_for
+from chatbot.cli.options import given, options_for
 from chatbot.config import override, to_dict
 from chatbot.corpus import open_corpus
+from chatbot.decoding import SamplingConfig
 from chatbot.errors import CheckpointError, ConfigError
 from chatbot.evaluation import Evaluation, EvaluationConfig, evaluate
 from chatbot.terminal.text import escaped, printable
@@ -30,6 +31,7 @@ WIDE = 200  # columns in a file or a pipe, where no window limits them
 @click.argument("names", metavar="BOT...", nargs=-1, required=True)
 @click.argument("corpus", type=click.Path(path_type=Path))
 @options_for(EvaluationConfig)
+@options_for(SamplingConfig, without=("seed",))
 @click.option("--json", "as_json", is_flag=True, help="Write everything as JSON on stdout.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
@@ -38,11 +40,12 @@ def eval_(names: tuple[str, ...], corpus: Path, as_json: bool, device: str, **se
     """Load the bots, measure, print."""
     from chatbot.terminal.progress import stages  # brings torch
 
-    given = {name: value for name, value in settings.items() if value is not None}
-    config = override(EvaluationConfig(), given, "eval")
+    config = override(EvaluationConfig(), given(EvaluationConfig, settings), "eval")
     if len({checkpoint.find(name).resolve() for name in names}) < len(names):
         raise ConfigError("a bot is named twice", "name each of them once")
-    opened, bots = open_corpus(corpus), [Bot.load(name, device) for name in names]
+    changes = {name: value for name, value in given(SamplingConfig, settings).items() if name != "seed"}
+    opened, loaded = open_corpus(corpus), [Bot.load(name, device) for name in names]
+    bots = [bot.with_sampling(override(bot.sampling, changes, "sampling")) for bot in loaded]
     with stages() as begin:
         found = evaluate(bots, opened, config, begin)
     text = json.dumps(to_dict(found), ensure_ascii=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -14,10 +14,13 @@ from chatbot.errors import ConfigError
 F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
 
 
-def options_for(config: type[Any], short: Mapping[str, str] | None = None) -> Callable[[F], F]:
+SHORT = {"temperature": "-t", "top_k": "-k", "max_tokens": "-n"}  # one-letter names of fields
+
+
+def options_for(config: type[Any], without: Sequence[str] = ()) -> Callable[[F], F]:
     """An option for each field, None where it was not given; a wrong value is refused as wrong usage.
 
-    short: one-letter names of fields.
+    without: fields that get no option.
     """
 
     def check(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -29,10 +32,19 @@ def options_for(config: type[Any], short: Mapping[str, str] | None = None) -> Ca
         return value
 
     def decorate(command: F) -> F:
-        for field in reversed(dataclasses.fields(config)):
-            names = [f"--{field.name.replace('_', '-')}", *filter(None, [(short or {}).get(field.name)])]
+        for field in reversed([field for field in dataclasses.fields(config) if field.name not in without]):
+            names = [
+                f"--{field.name.replace('_', '-')}",
+                *([SHORT[field.name]] if field.name in SHORT else []),
+            ]
             text = help_of(config, field.name)
             command = click.option(*names, field.name, metavar="VALUE", callback=check, help=text)(command)
         return command
 
     return decorate
+
+
+def given(config: type[Any], settings: Mapping[str, str | None]) -> dict[str, str]:
+    """Those of the command's options that are this config's and were given."""
+    fields = {field.name for field in dataclasses.fields(config)}
+    return {name: value for name, value in settings.items() if name in fields and value is not None}

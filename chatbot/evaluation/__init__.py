@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chatbot.bot import Bot
-from chatbot.config import from_dict, setting
+from chatbot.config import from_dict, setting, to_dict
 from chatbot.corpus import Corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import DEFAULT_SPLIT, Folds, split
+from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, said
 from chatbot.engines.base import Precision
 from chatbot.errors import ConfigError, CorpusError
@@ -136,6 +137,7 @@ class Evaluation:
     described: str
     date: str
     steps: dict[str, int]
+    sampling: dict[str, SamplingConfig]  # how each bot's replies were drawn, but for the seed
     counts: dict[str, int]
     seen: int  # dialogues of the fold that stand in the training part too
     unseen: bool  # whether they were left out
@@ -180,6 +182,7 @@ def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begi
         described=_described(bots, corpus, divided_by, held_out, config),
         date=datetime.now(timezone.utc).date().isoformat(),
         steps={bot.name: _step(bot) for bot in bots},
+        sampling={bot.name: bot.sampling for bot in bots},
         counts=_counts(held_out, config),
         seen=held_out.seen,
         unseen=config.unseen,
@@ -225,13 +228,24 @@ def _described(
     counts, kept = _counts(held_out, config), "left out" if config.unseen else "kept"
     seen = f"; seen in training and {kept}: {held_out.seen:,} of its dialogues" if held_out.seen else ""
     strangers = [bot.name for bot in bots if not _learned(bot, corpus)]
+    drawn = "".join(f"; {name} {value}" for name, value in _changed(bots).items())
     warned = f"; not the corpus, as it is now, that {', '.join(strangers)} learned from" if strangers else ""
     return (
         f"{corpus.name}, {config.fold} part of the split by {divided_by}: "
         f"{counts['replies in the fold']:,} replies; likelihood of {counts['likelihood']:,} "
         f"({config.precision}), "
-        f"{counts['ranked']:,} to be found among 20, {counts['generated']:,} to be made{seen}{warned}"
+        f"{counts['ranked']:,} to be found among 20, {counts['generated']:,} to be made{drawn}{seen}{warned}"
     )
+
+
+def _changed(bots: Sequence[Bot]) -> dict[str, Any]:
+    """The settings by which replies are drawn otherwise than a bot of these says of itself."""
+    return {
+        name: value
+        for bot in bots
+        for name, value in to_dict(bot.sampling).items()
+        if value != to_dict(from_dict(SamplingConfig, bot.checkpoint.config.sampling))[name]
+    }
 
 
 def _shared_cleaning(bots: Sequence[Bot]) -> CleaningConfig:
