@@ -26,7 +26,8 @@ def setting(default: T, help: str) -> T:
 def help_of(config: type[Any], name: str) -> str:
     """The help text of one field, its default included."""
     field = {f.name: f for f in dataclasses.fields(config)}[name]
-    return f"{field.metadata['help']}  [default: {field.default}]"
+    default = ("off", "on")[field.default] if isinstance(field.default, bool) else field.default
+    return f"{field.metadata['help']}  [default: {default}]"
 
 
 def to_dict(config: Any) -> dict[str, Any]:  # Any: every dataclass is welcome

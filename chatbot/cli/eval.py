@@ -26,7 +26,8 @@ WIDE = 200  # columns in a file or a pipe, where no window limits them
     "eval",
     help=__doc__,
     epilog="All bots are measured on the same replies of CORPUS, from a part of it that none of them was "
-    "trained on: the split is theirs. docs/evaluation.md explains every figure.",
+    "trained on: the split is theirs. Replies are drawn as each bot's own settings say, unless an option "
+    "changes them. docs/evaluation.md explains every figure.",
 )
 @click.argument("names", metavar="BOT...", nargs=-1, required=True)
 @click.argument("corpus", type=click.Path(path_type=Path))

@@ -33,10 +33,7 @@ def options_for(config: type[Any], without: Sequence[str] = ()) -> Callable[[F],
 
     def decorate(command: F) -> F:
         for field in reversed([field for field in dataclasses.fields(config) if field.name not in without]):
-            names = [
-                f"--{field.name.replace('_', '-')}",
-                *([SHORT[field.name]] if field.name in SHORT else []),
-            ]
+            names = [f"--{field.name.replace('_', '-')}", *filter(None, [SHORT.get(field.name)])]
             text = help_of(config, field.name)
             command = click.option(*names, field.name, metavar="VALUE", callback=check, help=text)(command)
         return command
