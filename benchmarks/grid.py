@@ -107,15 +107,18 @@ def table(out: Path) -> Iterator[str]:
             if not _file(run, way, out).exists():
                 continue
             found = json.loads(_file(run, way, out).read_text())
-            before = (run.corpus, run.split, *way) in seen
-            seen.add((run.corpus, run.split, *way))
             split = run.split + (f", {found['seen']:,} seen dialogues kept" if way else "")
             for line in found["lines"]:
-                if line["kind"] == "bot" or not before:
-                    yield f"| {run.corpus} | {split} | {_named(line, run)} | {_cells(line)} |"
+                row = (run.corpus, split, _named(line, run))
+                if row not in seen:
+                    seen.add(row)
+                    yield f"| {' | '.join(row)} | {_cells(line)} |"
 
 
 def _named(line: Record, run: Run) -> str:
+    """Of a bot its family and size; the unigram model counts the pieces of that size's tokenizer."""
+    if line["name"] == "unigram":
+        return f"unigram, pieces of {run.size}"
     family = next((family for family in FAMILIES if line["name"] == f"{run.name}-{family}"), None)
     seed = f", seed {run.seed}" if run.seed else ""
     return f"{family} {run.size}{seed}" if family else str(line["name"])
