@@ -2,9 +2,9 @@
 
     python -m benchmarks.grid corpora --steps 1500 --out grid
 
-CORPORA is a folder with cornell/ and dailydialog/. Bots are trained by `chatbot train` into
---out/checkpoints, each for the same steps, so that the figures do not depend on how busy the machine is, and
-measured by `chatbot eval`. What is there is not made again: --run makes only the ones named, so two
+CORPORA is a folder with cornell/ and dailydialog/. Bots are trained by `chatbot train` in a folder under
+--out, each for the same steps, so that the figures do not depend on how busy the machine is, and measured by
+`chatbot eval`. What is there, of that many steps, is not made again: --run makes only the ones named, so two
 processes can share the work. The table has what there is so far, half a 95 % interval behind each figure.
 """
 
@@ -66,6 +66,7 @@ RUNS = (
 @click.option("--out", type=click.Path(path_type=Path), default=Path("grid"), show_default=True)
 def main(corpora: Path, steps: int, names: tuple[str, ...], out: Path) -> None:
     """Make what is missing, then show everything."""
+    out = out / f"{steps}-steps"
     out.mkdir(parents=True, exist_ok=True)
     for run in RUNS:
         if not names or run.name in names:

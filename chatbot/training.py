@@ -167,6 +167,8 @@ class Position:
     best_step: int = 0
     since_best: int = 0
     done: bool = False
+    nats: float = 0.0  # of the steps since the last validation, all targets together
+    tokens: int = 0
 
 
 class Trainer:
@@ -293,6 +295,7 @@ class Trainer:
         self.optimizer.step()
         now = time.monotonic()
         self.at.step += 1
+        self.at.nats, self.at.tokens = self.at.nats + loss.total.item(), self.at.tokens + loss.tokens
         self.at.seconds = now - began
         self.at.epoch, self.at.index = self.batches.epoch, self.batches.index
         return self._step_done(mean.item(), rate, loss.tokens / (now - start))
@@ -333,7 +336,7 @@ class Trainer:
         self.at.seconds = time.monotonic() - began
         plain = dataclasses.asdict(figures)
         yield Evaluated(self.at.step, self.at.seconds, **plain, best=best)
-        self.checkpoint.log(step=self.at.step, seconds=round(self.at.seconds, 1), **plain)
+        self._log(plain)
         replies = self._replies()
         yield Sampled(self.at.step, replies)
         if best:
@@ -342,6 +345,12 @@ class Trainer:
             )
         self._evaluated_at, self._evaluation_took = time.monotonic() - began, time.monotonic() - start
         yield self._save(best)
+
+    def _log(self, figures: dict[str, float]) -> None:
+        """A line of metrics.jsonl; loss: of the steps since the line before, nats per target token."""
+        learned = {"loss": self.at.nats / self.at.tokens} if self.at.tokens else {}
+        self.at.nats, self.at.tokens = 0.0, 0
+        self.checkpoint.log(step=self.at.step, seconds=round(self.at.seconds, 1), **figures, **learned)
 
     @torch.no_grad()
     def _figures(self) -> Figures | None:

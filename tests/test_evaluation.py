@@ -28,7 +28,7 @@ from chatbot.evaluation.likelihood import candidate_scores, scores
 from chatbot.evaluation.statistics import Statistic, weights
 from chatbot.models import FAMILIES
 from chatbot.preparation import Encoded, Example, ExamplesConfig, exchanges, unigram_figures
-from chatbot.report import curve, report
+from chatbot.report import chart, report
 from chatbot.tokenizer import Tokenizer, silenced
 
 WORDS = ["owl", "tree", "house", "river", "bread", "stone", "night", "light", "road", "winter", "song"]
@@ -348,11 +348,6 @@ def test_its_own_corpus_is_divided_as_it_was_also_when_it_has_grown(here: Path) 
     assert "not the corpus, as it is now, that other-gpt learned from" in found.described
 
 
-def test_bots_of_one_name_are_not_measured_together(here: Path) -> None:
-    with pytest.raises(ConfigError, match="two bots are called owls-gpt"):
-        measured(["owls-gpt", "owls-gpt"])
-
-
 def test_bots_with_other_pieces_each_have_their_floor_and_share_no_token_accuracy(here: Path) -> None:
     settings = ("--name", "fine", "--model", "gpt", "--set", "tokenizer.vocabulary=300")
     assert run("train", "owls", *settings, *QUICK).exit_code == 0
@@ -466,17 +461,20 @@ def test_nothing_in_a_report_is_markup_but_our_own(here: Path, tmp_path: Path) -
     assert "<script" not in made.card.replace("\\<script", "")
 
 
-def test_a_curve_needs_two_validations_and_leaves_broken_lines_out() -> None:
+def test_a_chart_needs_two_validations_and_leaves_broken_lines_out() -> None:
     lines: list[dict[str, Any]] = [
-        {"seconds": 60, "nats_per_word": 8.0},
+        {"seconds": 60, "nats_per_token": 8.0},
         {"seconds": "x"},
-        {"seconds": 120, "nats_per_word": 6.0},
+        {"seconds": 120, "nats_per_token": 6.0, "loss": 5.0},
+        {"seconds": 120, "nats_per_token": 7.0, "loss": float("nan")},
     ]
-    found = curve(lines)
+    found = chart(lines)
     assert found is not None
-    assert (found.minutes, found.highest, found.lowest) == (2, 8, 6)
-    assert found.points == ((320, 0), (640, 240))
-    assert curve(lines[:2]) is None
+    assert (found.minutes, found.highest, found.lowest) == (2, 8, 5)
+    assert found.validation == ((320, 0), (640, 160), (640, 80))
+    assert found.training == ((640, 240),)
+    assert chart(lines[:2]) is None
+    assert not chart([lines[0], lines[0]]).training  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -484,7 +482,7 @@ def test_a_curve_needs_two_validations_and_leaves_broken_lines_out() -> None:
     [
         (("owls-gpt", "nowhere"), "there is no nowhere"),
         (("owls-gtp", "owls"), "there is no bot 'owls-gtp'"),
-        (("owls-gpt", "checkpoints/owls-gpt", "owls"), "a bot is named twice"),
+        (("owls-gpt", "checkpoints/owls-gpt", "owls"), "two bots are called owls-gpt"),
         (("owls-gpt", "single"), "no exchange in its test part"),
         (
             ("owls-gpt", "endless.jsonl"),

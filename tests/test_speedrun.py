@@ -109,11 +109,13 @@ def test_a_tables_best_is_first_and_says_when_it_was_as_good_as_the_tutorial() -
     assert rows[0] == "| ours | 2.0 M | 8.0 | 70 | bf16 | 100% | 3.000 ± 0.100 | 2.0 |"
     assert rows[1] == "| tutorial | 2.0 M | 8.0 | 70 | bf16 | 20% | 5.000 ± 0.100 | 8.0 |"
     assert rows[2] == "| unigram model | | | | | 100% | 9.000 | |"
+    longer = list(table([*found, result("tutorial", [(80, 4.0)])], "tutorial"))[4:]
+    assert [row.split(" | ")[-1] for row in longer[:3]] == ["3.0 |", "80.0 |", " |"]
 
 
 def test_when_a_curve_reaches_a_figure() -> None:
     curve = [(1.0, 8.0), (3.0, 6.0), (4.0, 6.0)]
-    found = Result("ours", "written", "parlai", 4, 1, 0, 0, 1.0, 10.0, curve, 5.9, 6.1)
+    found = Result("ours", "written", "parlai", 4, 1, 0, 0, 1.0, 10.0, curve, 5.9, 6.1, 9, "float32")
     assert found.reached(9.0) == found.reached(8.0) == 1.0  # at the first look
     assert found.reached(7.0) == pytest.approx(2.0)
     assert found.reached(5.0) is None

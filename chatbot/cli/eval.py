@@ -8,17 +8,17 @@ from pathlib import Path
 
 import click
 
-from chatbot import checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import EVALUATION
 from chatbot.cli.options import given, options_for
 from chatbot.config import override, to_dict
 from chatbot.corpus import open_corpus
 from chatbot.decoding import SamplingConfig
-from chatbot.errors import CheckpointError, ConfigError
+from chatbot.errors import CheckpointError
 from chatbot.evaluation import Evaluation, EvaluationConfig, evaluate
 from chatbot.terminal.text import escaped, printable
 
+OWN_SEED = ("seed",)  # an evaluation has one, from which the replies' come
 WIDE = 200  # columns in a file or a pipe, where no window limits them
 
 
@@ -32,7 +32,7 @@ WIDE = 200  # columns in a file or a pipe, where no window limits them
 @click.argument("names", metavar="BOT...", nargs=-1, required=True)
 @click.argument("corpus", type=click.Path(path_type=Path))
 @options_for(EvaluationConfig)
-@options_for(SamplingConfig, without=("seed",))
+@options_for(SamplingConfig, OWN_SEED)
 @click.option("--json", "as_json", is_flag=True, help="Write everything as JSON on stdout.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
@@ -42,9 +42,7 @@ def eval_(names: tuple[str, ...], corpus: Path, as_json: bool, device: str, **se
     from chatbot.terminal.progress import stages  # brings torch
 
     config = override(EvaluationConfig(), given(EvaluationConfig, settings), "eval")
-    if len({checkpoint.find(name).resolve() for name in names}) < len(names):
-        raise ConfigError("a bot is named twice", "name each of them once")
-    changes = {name: value for name, value in given(SamplingConfig, settings).items() if name != "seed"}
+    changes = given(SamplingConfig, settings, OWN_SEED)
     opened, loaded = open_corpus(corpus), [Bot.load(name, device) for name in names]
     bots = [bot.with_sampling(override(bot.sampling, changes, "sampling")) for bot in loaded]
     with stages() as begin:

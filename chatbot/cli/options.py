@@ -12,8 +12,6 @@ from chatbot.config import help_of, override
 from chatbot.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
-
-
 SHORT = {"temperature": "-t", "top_k": "-k", "max_tokens": "-n"}  # one-letter names of fields
 
 
@@ -41,7 +39,9 @@ def options_for(config: type[Any], without: Sequence[str] = ()) -> Callable[[F],
     return decorate
 
 
-def given(config: type[Any], settings: Mapping[str, str | None]) -> dict[str, str]:
+def given(
+    config: type[Any], settings: Mapping[str, str | None], without: Sequence[str] = ()
+) -> dict[str, str]:
     """Those of the command's options that are this config's and were given."""
-    fields = {field.name for field in dataclasses.fields(config)}
+    fields = {field.name for field in dataclasses.fields(config)}.difference(without)
     return {name: value for name, value in settings.items() if name in fields and value is not None}

@@ -214,7 +214,9 @@ def _check_names(bots: Sequence[Bot]) -> None:
     names = [bot.name for bot in bots]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ConfigError(f"two bots are called {twice}", "rename a folder, or measure them one by one")
+        raise ConfigError(
+            f"two bots are called {twice}", "name each bot once; of two folders of one name, rename one"
+        )
 
 
 def _step(bot: Bot) -> int:
@@ -240,12 +242,11 @@ def _described(
 
 def _changed(bots: Sequence[Bot]) -> dict[str, Any]:
     """The settings by which replies are drawn otherwise than a bot of these says of itself."""
-    return {
-        name: value
-        for bot in bots
-        for name, value in to_dict(bot.sampling).items()
-        if value != to_dict(from_dict(SamplingConfig, bot.checkpoint.config.sampling))[name]
-    }
+    changed: dict[str, Any] = {}  # Any: JSON values
+    for bot in bots:
+        own = to_dict(from_dict(SamplingConfig, bot.checkpoint.config.sampling))
+        changed |= {name: value for name, value in to_dict(bot.sampling).items() if value != own[name]}
+    return changed
 
 
 def _shared_cleaning(bots: Sequence[Bot]) -> CleaningConfig:

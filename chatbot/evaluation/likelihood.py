@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from chatbot.batches import BOT, IGNORE, PAD, grouped, padded
+from chatbot.batches import BOT, IGNORE, PAD, PairBatch, grouped, padded
 from chatbot.engines.base import Engine
 from chatbot.engines.torch import AnyModel, TorchEngine, products
 from chatbot.errors import ConfigError
@@ -22,7 +22,7 @@ from chatbot.preparation import Example
 PIECE = 512  # rows of the output layer at a time
 TOKENS = 8192  # of a batch
 PROMPTS = 64  # of which candidates are measured together
-REPLY_STEP = 4  # replies are padded to multiples of it
+CELL = 0.25  # what a prompt's token in a state costs, in tokens of a reply: it is copied, not computed
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -72,7 +72,7 @@ def candidate_scores(
         replies = [(row, at[i] + j, r) for row, i in enumerate(some) for j, r in enumerate(candidates[i])]
         for group in _of_like_length(replies, max(len(prompts[i]) for i in some)):
             rows, places, texts = zip(*group, strict=True)
-            reply = padded([[BOT, *text] for text in texts], REPLY_STEP, PAD, extra=1).to(device)
+            reply = padded([[BOT, *text] for text in texts], PairBatch.REPLY_STEP, PAD, extra=1).to(device)
             targets = reply[:, 1:].masked_fill(reply[:, 1:] == PAD, IGNORE)
             with products(precision, device):
                 features, _, _ = model.decode(reply[:, :-1], state.select(torch.tensor(rows, device=device)))
@@ -87,10 +87,11 @@ Replies = list[tuple[int, int, Sequence[int]]]  # the prompt's row, the place of
 
 
 def _of_like_length(replies: Replies, prompt: int) -> Iterator[Replies]:
-    """In groups that cost at most TOKENS, padding included; a token of the prompt is a cell of a cache."""
+    """In groups that cost at most TOKENS, padding included, with prompts of that length in the state."""
     rest = sorted(replies, key=lambda reply: -len(reply[2]))
     while rest:
-        count = max(1, TOKENS // (len(rest[0][2]) + REPLY_STEP + prompt // 4))
+        cost = len(rest[0][2]) + PairBatch.REPLY_STEP + CELL * prompt
+        count = max(1, int(TOKENS / cost))
         yield rest[:count]
         rest = rest[count:]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
+import numpy as np
 
 from chatbot.bot import Bot
 from chatbot.corpus.download import SOURCES
@@ -22,9 +23,10 @@ from chatbot.terminal.figures import shown, title
 from chatbot.terminal.text import printable
 from chatbot.training import PROMPTS
 
-WIDTH, HEIGHT = 640, 240  # of the curve, in pixels
+WIDTH, HEIGHT = 640, 240  # of the chart, in pixels
 
 Record = dict[str, Any]  # Any: JSON values
+Points = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,14 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """Validation through the training: points in pixels, and what the axes' ends stand for."""
+class Chart:
+    """The training's curves, in nats per token: points in pixels, and what the axes' ends stand for.
 
-    points: tuple[tuple[float, float], ...]
+    training: the mean loss since the validation before; empty where it was not kept.
+    """
+
+    validation: Points
+    training: Points
     minutes: float
     highest: float
     lowest: float
@@ -99,7 +105,7 @@ def _facts(bot: Bot) -> Record:
         "trained": str(header.get("trained", ""))[:10],
         "step": header.get("step"),
         "figures": header.get("figures") or {},
-        "curve": curve(bot.checkpoint.metrics()),
+        "chart": chart(bot.checkpoint.metrics()),
         "replies": [(prompt, reply.text) for prompt, reply in replies],
         "maps": [(prompt, map) for prompt, reply in replies if (map := words(reply)).rows],
         "shades": shades,
@@ -120,25 +126,32 @@ def stale(evaluation: Record, name: str, step: object) -> str:
     return f"Measured at step {measured}, the bot is that of step {step}: measure it again with chatbot eval."
 
 
-def curve(metrics: Sequence[Record]) -> Curve | None:
-    """Nats per word of each validation over the minutes of training; None for fewer than two."""
-    found = [point for line in metrics if (point := _point(line))]
-    if len(found) < 2:
+def chart(metrics: Sequence[Record]) -> Chart | None:
+    """The curves over the minutes of training; None for fewer than two validations."""
+    validation, training = (_points(metrics, name) for name in ("nats_per_token", "loss"))
+    if len(validation) < 2:
         return None
-    last, values = max(x for x, _ in found) or 1.0, [y for _, y in found]
-    low, high = min(values), max(values)
-    span = (high - low) or 1.0
-    points = [(round(WIDTH * x / last, 1), round(HEIGHT * (high - y) / span, 1)) for x, y in found]
-    return Curve(tuple(points), last, high, low)
+    both = np.array([*validation, *training])
+    last, low, high = both[:, 0].max() or 1.0, both[:, 1].min(), both[:, 1].max()
+    scale = np.array([WIDTH / last, -HEIGHT / ((high - low) or 1.0)])
+
+    def drawn(points: Points) -> Points:
+        return tuple((round(x, 1), round(y, 1)) for x, y in (np.array(points) - [0, high]) * scale)
+
+    return Chart(drawn(validation), drawn(training) if training else (), last, high, low)
 
 
-def _point(line: Record) -> tuple[float, float] | None:
-    """Minutes and nats per word; None for a damaged line."""
-    try:
-        minutes, nats = float(line["seconds"]) / 60, float(line["nats_per_word"])
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None
-    return (minutes, nats) if 0 <= minutes < 1e6 and 0 <= nats < 1e6 else None  # nor NaN
+def _points(metrics: Sequence[Record], name: str) -> Points:
+    """Minutes and that figure; damaged lines are left out."""
+    found = []
+    for line in metrics:
+        try:
+            minutes, nats = float(line["seconds"]) / 60, float(line[name])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+        if 0 <= minutes < 1e6 and 0 <= nats < 1e6:  # nor NaN
+            found.append((minutes, nats))
+    return tuple(found)
 
 
 def table(evaluation: Record) -> Record:

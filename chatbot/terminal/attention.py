@@ -90,8 +90,7 @@ def _text(pieces: Iterator[str]) -> str:
         bytes.fromhex(byte[1]) if (byte := BYTE.fullmatch(piece)) else piece.encode("utf-8", "replace")
         for piece in pieces
     )
-    text = printable(spelled.decode("utf-8", "replace").replace("▁", " ")).strip()
-    text = text.strip(BLANK)
+    text = printable(spelled.decode("utf-8", "replace").replace("▁", " ")).strip().strip(BLANK)
     return text if cell_len(text) else "_"
 
 

@@ -23,7 +23,7 @@ def table(evaluation: Evaluation) -> RenderableType:
 def _parts(evaluation: Evaluation) -> Iterator[RenderableType]:
     yield Text(printable(evaluation.described))
     yield _figures(evaluation)
-    yield Text(f"± 95 % interval (bootstrap).  {MISSED} no better than the best floor.", style="dim")
+    yield Text(f"± half of a 95 % interval.  {MISSED} no better than the best floor.", style="dim")
     for name, line in evaluation.dullness.items():
         yield Text(f"{printable(name)} is {line}")
     for comparison in evaluation.comparisons:
