@@ -176,6 +176,8 @@ def draw(results: Sequence[Result], path: Path) -> None:
             panel.plot(*np.array(r.curve).T, marker=".", label=f"{r.recipe}, {r.curve[-1][0]:.0f} minutes")
         panel.set(xscale="log", xlabel="minutes of training", ylabel="nats per word, test replies")
         panel.set_title("text as written" if text == "written" else "text of the tutorial")
+        panel.set_ylim(top=max(r.floor for r in results if r.text == text))  # a unigram model's
+        panel.xaxis.set_major_formatter("{x:g}")
         panel.grid(alpha=0.3, which="both")
         panel.legend()
     figure.tight_layout()
