@@ -17,6 +17,7 @@ dialogues in that text and may read three turns, as they would of any other.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import subprocess
 import sys
@@ -90,6 +91,7 @@ def main(
     here: bool,
 ) -> None:
     """Run what is missing, then show everything."""
+    _check(recipes or tuple(RECIPES), nanogpt)
     out.mkdir(parents=True, exist_ok=True)
     wanted = [(text, name) for text in texts or TEXTS for name in recipes or RECIPES]
     for text, name in wanted:
@@ -109,6 +111,16 @@ def main(
         shown = [text for text in TEXTS if any(r.text == text for r in results)]
         click.echo("\n\n".join("\n".join(table(results, text)) for text in shown))
         draw(results, out / "curves.svg")
+
+
+def _check(recipes: Sequence[str], nanogpt: Path | None) -> None:
+    """What is missing is said before the first minute, not after the last."""
+    packages = ["matplotlib", *(["transformers"] if "gpt2" in recipes else [])]
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise click.UsageError(f"{' and '.join(missing)} is not installed: pip install -e '.[bench]'")
+    if nanogpt is None and any(name.startswith("nanogpt") for name in recipes):
+        raise click.UsageError("nanoGPT is run from a clone of it: say where with --nanogpt")
 
 
 def run(name: str, material: Material, split_by: str, minutes: float, options: Options) -> Result:

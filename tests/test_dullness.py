@@ -32,6 +32,13 @@ def test_it_says_in_a_line_what_helps(distinct_2: float, changes: dict[str, floa
     assert found == expected.format(f"{distinct_2:.2f}")
 
 
+def test_stock_replies_are_dull_however_varied_the_rest_is() -> None:
+    found = dullness(Variety(HUMANS.distinct_2, 2.1 * HUMANS.commonest), HUMANS, SamplingConfig())
+    assert found.startswith("dull")
+    found = dullness(Variety(HUMANS.distinct_2, 1.9 * HUMANS.commonest), HUMANS, SamplingConfig())
+    assert found.startswith("as varied")
+
+
 def test_variety_is_counted_on_words() -> None:
     assert Variety.of(["Yes, I do.", "yes I do", "no"]) == Variety(0.5, 1.0, 3)
 

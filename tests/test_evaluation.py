@@ -461,6 +461,21 @@ def test_nothing_in_a_report_is_markup_but_our_own(here: Path, tmp_path: Path) -
     assert "<script" not in made.card.replace("\\<script", "")
 
 
+def test_a_smaller_evaluation_of_the_same_weights_replaces_no_larger_one(here: Path) -> None:
+    def evaluated(generated: int) -> tuple[str, dict[str, Any]]:
+        few = ("--likelihood", "30", "--ranked", "20", "--resamples", "100")
+        result = run("eval", "owls-gpt", "owls", *few, "--generated", str(generated))
+        assert result.exit_code == 0, result.stderr
+        kept = json.loads((here / "checkpoints" / "owls-gpt" / "evaluation.json").read_text())
+        return result.stderr, dict(kept["counts"])
+
+    assert evaluated(9)[1]["generated"] == 9
+    said, kept = evaluated(5)
+    assert kept["generated"] == 9
+    assert "owls-gpt keeps its larger evaluation" in said
+    assert evaluated(12)[1]["generated"] == 12
+
+
 def test_a_chart_needs_two_validations_and_leaves_broken_lines_out() -> None:
     lines: list[dict[str, Any]] = [
         {"seconds": 60, "nats_per_token": 8.0},

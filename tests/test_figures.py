@@ -5,10 +5,11 @@ from __future__ import annotations
 from io import StringIO
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from chatbot.decoding import SamplingConfig
-from chatbot.evaluation import Comparison, Difference, Evaluation, Figure, Line, Sample
+from chatbot.evaluation import Comparison, Difference, Evaluation, EvaluationConfig, Figure, Line, Sample
 from chatbot.terminal.figures import table
 
 EVIL = "\x1b[31mred"
@@ -26,6 +27,7 @@ FOUND = Evaluation(
     seen=0,
     unseen=True,
     precision="float32",
+    config=EvaluationConfig(resamples=999),
     lines=[
         Line("wise", "bot", {"nats_per_word": WORD, "hits_1": HITS}, ("hits_1",)),
         Line("humans", "human", {"length": Figure(10.4, 9.4, 11.6)}),
@@ -54,8 +56,21 @@ def test_figures_stand_beside_their_intervals_and_floors() -> None:
 def test_what_it_was_measured_on_differences_and_samples_are_there() -> None:
     shown = printed(200)
     assert "test part of the split by source: 12,941 replies" in shown
-    assert "nats per word: -0.250 (-0.500 to -0.125), p = 0.002" in shown
+    assert "nats per word: -0.250 (-0.500 to -0.125), p ≤ 0.002" in shown
     assert "  wise: (no words)" in shown
+
+
+@pytest.mark.parametrize("width", [34, 44, 80])
+def test_no_figure_is_cut_however_narrow_the_window(width: int) -> None:
+    shown = printed(width)
+    for text in ("wise", "humans", "unigram", "5.900 ±0.100", "4.0 ±1.5!", "10.4 ±1.1", "9.800"):
+        assert text in shown
+    assert "…" not in shown
+    assert all(cell_len(line.rstrip()) <= width for line in shown.splitlines())
+
+
+def test_what_does_not_fit_comes_below() -> None:
+    assert printed(44).index("unigram") > printed(44).rindex("±1.5!") > printed(100).index("unigram")
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

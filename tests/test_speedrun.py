@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import click
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.cornell import Result, table
+from benchmarks.cornell import Result, _check, table
 from benchmarks.speedrun import Options
 from benchmarks.speedrun.material import Material
 from benchmarks.speedrun.streams import stream, stream_nats
@@ -119,3 +120,19 @@ def test_when_a_curve_reaches_a_figure() -> None:
     assert found.reached(9.0) == found.reached(8.0) == 1.0  # at the first look
     assert found.reached(7.0) == pytest.approx(2.0)
     assert found.reached(5.0) is None
+
+
+@pytest.mark.parametrize(
+    ("recipes", "there", "what"),
+    [
+        (("tutorial",), {"transformers"}, "matplotlib is not installed"),
+        (("gpt2",), set(), "matplotlib and transformers is not installed"),
+        (("nanogpt",), {"matplotlib"}, "run from a clone"),
+    ],
+)
+def test_what_is_missing_is_said_before_the_first_minute(
+    recipes: tuple[str, ...], there: set[str], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in there else None)
+    with pytest.raises(click.UsageError, match=what):
+        _check(recipes, None)

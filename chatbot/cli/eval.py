@@ -47,21 +47,35 @@ def eval_(names: tuple[str, ...], corpus: Path, as_json: bool, device: str, **se
     bots = [bot.with_sampling(override(bot.sampling, changes, "sampling")) for bot in loaded]
     with stages() as begin:
         found = evaluate(bots, opened, config, begin)
-    text = json.dumps(to_dict(found), ensure_ascii=False)
     for bot in bots:
-        _keep(bot, text)
+        _keep(bot, found)
     if as_json:
-        click.echo(escaped(text))
+        click.echo(escaped(json.dumps(to_dict(found), ensure_ascii=False)))
     else:
         _print(found)
 
 
-def _keep(bot: Bot, text: str) -> None:
+def _keep(bot: Bot, found: Evaluation) -> None:
     """For `chatbot report`. A bot that is not ours to write is measured all the same."""
     try:
-        bot.checkpoint.save_text(EVALUATION, text + "\n")
+        if _is_larger(bot, found):
+            click.echo(f"{bot.name} keeps its larger evaluation for `chatbot report`", err=True)
+        else:
+            bot.checkpoint.save_text(EVALUATION, json.dumps(to_dict(found), ensure_ascii=False) + "\n")
     except CheckpointError as error:
         click.echo(f"not kept for `chatbot report`: {printable(error.what)}", err=True)
+
+
+def _is_larger(bot: Bot, found: Evaluation) -> bool:
+    """Whether the evaluation that is there is of the same weights and part, on more replies."""
+    try:
+        kept = bot.checkpoint.evaluation() or {}
+        counts = [int(kept["counts"][name]) for name in found.counts]
+        about = [kept[name] for name in ("corpus", "split", "fold")] + [kept["steps"][bot.name]]
+    except (CheckpointError, KeyError, TypeError, ValueError, OverflowError):
+        return False  # none, or a damaged one
+    same = about == [found.corpus, found.split, found.fold, found.steps[bot.name]]
+    return same and sum(counts) > sum(found.counts.values())
 
 
 def _print(found: Evaluation) -> None:

@@ -142,6 +142,7 @@ class Evaluation:
     seen: int  # dialogues of the fold that stand in the training part too
     unseen: bool  # whether they were left out
     precision: str  # of the products behind likelihoods
+    config: EvaluationConfig
     lines: list[Line]
     comparisons: list[Comparison] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
@@ -187,6 +188,7 @@ def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begi
         seen=held_out.seen,
         unseen=config.unseen,
         precision=config.precision,
+        config=config,
         lines=_lines([*measured, human, *floor], config),
         comparisons=_comparisons(measured, config),
         samples=_samples(measured, held_out, config),

@@ -14,6 +14,7 @@ PROMPTS = texts.BLOCK  # enough for a first look
 ENOUGH = 100  # replies; of fewer, none is common
 FEW = 20  # of so many tokens to choose from, or more, the last ones hardly matter
 DULL, WILD = 0.85, 1.05  # shares of the humans' distinct-2 (docs/evaluation.md)
+STOCK = 2.0  # times the humans' share of the 20 commonest
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def dullness(bot: Variety, humans: Variety, sampling: SamplingConfig) -> str:
         f"{bot.commonest:.0%} of its replies are among its 20 commonest (humans: {humans.commonest:.0%}), "
         f"distinct-2 is {bot.distinct_2:.2f} ({humans.distinct_2:.2f})"
     )
-    if bot.distinct_2 < DULL * humans.distinct_2:
+    if bot.distinct_2 < DULL * humans.distinct_2 or bot.commonest > STOCK * humans.commonest:
         return f"dull: {figures}; {_livelier(sampling)}"
     if bot.distinct_2 > WILD * humans.distinct_2:
         return f"wild: {figures}; try a lower --temperature than {sampling.temperature:g}"

@@ -61,11 +61,12 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value and its 95 % interval."""
+    """A value and its 95 % interval; of one unit there is none, and its ends are the value."""
 
     value: float
     low: float
     high: float
+    units: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,10 @@ def figure(statistic: Statistic, resamples: int, seed: int) -> Figure:
     """The figure of all units, with its percentile interval; of few units, with Student's."""
     if len(statistic.parts) < FEW:
         half, _ = _student(_pseudo_values(statistic))
-        return Figure(statistic.total, statistic.total - half, statistic.total + half)
+        return Figure(statistic.total, statistic.total - half, statistic.total + half, len(statistic.parts))
     values = statistic.resampled(weights(len(statistic.parts), resamples, seed))
     low, high = np.percentile(values, [2.5, 97.5])
-    return Figure(statistic.total, float(low), float(high))
+    return Figure(statistic.total, float(low), float(high), len(statistic.parts))
 
 
 def difference(one: Statistic, other: Statistic, resamples: int, seed: int) -> Difference:
