@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,12 @@ class Bot:
     for event in bot.stream("hi", seed=0): ...
     """
 
-    def __init__(self, checkpoint: Checkpoint, responder: Responder) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, responder: Responder, header: Mapping[str, Any] | None = None
+    ) -> None:
         self.checkpoint = checkpoint
         self.responder = responder
+        self.header = header or {}  # of the weights, as they were when they were read
         self.name = checkpoint.name
         self.family = checkpoint.config.family
 
@@ -41,12 +44,13 @@ class Bot:
             examples = from_dict(ExamplesConfig, config.examples, "examples")
         except ConfigError as error:
             raise CheckpointError(f"{checkpoint.folder} is damaged: {error.what}", error.hint) from None
-        tensors = checkpoint.weights().tensors
+        weights = checkpoint.weights()
         try:
-            runner = ENGINES.load(engine).load(config.family, config.model, tensors, device)
+            runner = ENGINES.load(engine).load(config.family, config.model, weights.tensors, device)
         except CheckpointError as error:
             raise CheckpointError(f"{checkpoint.folder} is damaged: {error.what}", error.hint) from None
-        return cls(checkpoint, Responder(runner, checkpoint.tokenizer, sampling, examples))
+        responder = Responder(runner, checkpoint.tokenizer, sampling, examples)
+        return cls(checkpoint, responder, weights.header)
 
     @property
     def sampling(self) -> SamplingConfig:
@@ -55,7 +59,7 @@ class Bot:
 
     def with_sampling(self, sampling: SamplingConfig) -> Bot:
         """The same bot with other sampling."""
-        return Bot(self.checkpoint, self.responder.with_sampling(sampling))
+        return Bot(self.checkpoint, self.responder.with_sampling(sampling), self.header)
 
     @property
     def context(self) -> int:

@@ -38,6 +38,7 @@ from chatbot.tokenizer import Tokenizer
 FORMAT = 1
 CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.model", "model.safetensors"
 TRAINING, METRICS, EVALUATION = "training.safetensors", "metrics.jsonl", "evaluation.json"
+OWN = (CONFIG, TOKENIZER, MODEL, TRAINING, METRICS, EVALUATION)  # the files that make a bot
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # none on Windows
 
 Tensors = Mapping[str, NDArray[Any]]  # Any: training state holds floats and bytes
@@ -187,10 +188,22 @@ class Checkpoint:
             raise CheckpointError(f"{file} is damaged", "make it again: chatbot eval")
         return found
 
+    @staticmethod
+    def write(file: Path, text: str) -> None:
+        """Replace a text file, whole or not at all; what is no plain file (/dev/stdout) is written to."""
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            try:
+                file.write_text(text, encoding="utf-8", errors="replace")
+            except OSError as error:
+                raise CheckpointError(f"{file} cannot be written: {error.strerror}") from None
+            return
+        with _beside(file) as partial:
+            partial.write_text(text, encoding="utf-8", errors="replace")
+
     def save_text(self, name: str, text: str) -> None:
         """Replace a text file of the folder: the evaluation, the card."""
         with _beside(self.folder / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+            partial.write_text(text, encoding="utf-8", errors="replace")
 
     def forget_after(self, step: int) -> None:
         """Drop the lines of metrics.jsonl that a resumed training will write again."""
@@ -378,12 +391,15 @@ def _beside(file: Path) -> Iterator[Path]:
             f"{file} cannot be written: {getattr(error, 'strerror', None) or error}",
             "what was there before is still there",
         ) from None
+    except BaseException:
+        _remove(partial)
+        raise
 
 
 def _text(file: Path) -> str:
     """What the file says; nothing if there is none. One that cannot be read is a CheckpointError."""
     try:
-        return file.read_text(errors="replace") if file.is_file() else ""
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
 

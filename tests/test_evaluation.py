@@ -23,7 +23,16 @@ from chatbot.corpus import open_corpus
 from chatbot.decoding import Sampler, SamplingConfig, generate, generate_all
 from chatbot.engines.torch import TorchEngine, build
 from chatbot.errors import ConfigError
-from chatbot.evaluation import METRICS, Evaluation, EvaluationConfig, evaluate, floors, likelihood, metrics
+from chatbot.evaluation import (
+    METRICS,
+    Evaluation,
+    EvaluationConfig,
+    _step,
+    evaluate,
+    floors,
+    likelihood,
+    metrics,
+)
 from chatbot.evaluation.likelihood import candidate_scores, scores
 from chatbot.evaluation.statistics import Statistic, weights
 from chatbot.models import FAMILIES
@@ -474,6 +483,45 @@ def test_a_smaller_evaluation_of_the_same_weights_replaces_no_larger_one(here: P
     assert kept["generated"] == 9
     assert "owls-gpt keeps its larger evaluation" in said
     assert evaluated(12)[1]["generated"] == 12
+
+
+@pytest.mark.parametrize("text", ["?!", "the the"])
+def test_prompts_without_words_have_no_tfidf(text: str, here: Path) -> None:
+    said = [[{"speaker": "A", "text": text}, {"speaker": "B", "text": f"owl {n}"}] for n in range(200)]
+    lines = [json.dumps({"turns": turns, "source": str(n)}) for n, turns in enumerate(said)]
+    (here / "wordless.jsonl").write_text("\n".join(lines))
+    result = run("eval", "owls-gpt", "wordless.jsonl", "--json", "--unseen", "off", "--resamples", "100")
+    assert result.exit_code == 0, result.exception
+    names = [line["name"] for line in json.loads(result.stdout)["lines"]]
+    assert names == ["owls-gpt", "humans", "fixed", "random", "unigram"]
+
+
+def test_words_of_hundreds_of_nats_have_no_perplexity() -> None:
+    tokens, ones = np.array([90, 80]), np.ones(2, np.int64)
+    for nats, said in ((np.array([40.0, 9.0]), True), (np.array([800.0, 900.0]), False)):
+        found = metrics.likelihood(np.stack([nats, tokens, ones]), ones, ones)
+        assert ("perplexity_per_word" in found) == said
+
+
+def test_who_names_the_corpus_first_is_told_so(here: Path) -> None:
+    result = run("eval", "owls", "owls-gpt")
+    assert result.exit_code == 1
+    assert "owls-gpt is a bot\nthe corpus comes last" in result.stderr
+
+
+def test_a_report_replaces_no_part_of_a_bot(here: Path) -> None:
+    before = (here / "checkpoints" / "owls-gpt" / "config.json").read_bytes()
+    result = run("report", "owls-gpt", "--out", "checkpoints/owls-gpt/config.json")
+    assert result.exit_code == 1
+    assert "is a part of the bot" in result.stderr
+    assert (here / "checkpoints" / "owls-gpt" / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("step", [None, "x", math.nan, math.inf, [1]])
+def test_a_step_that_is_none_is_not_believed(step: object, here: Path) -> None:
+    bot = Bot.load("owls-gpt")
+    bot.header = {"step": step}
+    assert _step(bot) == 0
 
 
 def test_a_chart_needs_two_validations_and_leaves_broken_lines_out() -> None:

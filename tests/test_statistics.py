@@ -78,3 +78,12 @@ def test_a_difference_of_noise_is_not_one() -> None:
     found = difference(one, other, 999, 0)
     assert found.low < 0 < found.high
     assert found.p > 0.05
+
+
+@pytest.mark.parametrize("count", [8, 20, 29])
+def test_of_few_units_interval_and_p_agree_also_where_the_figure_is_not_linear(count: int) -> None:
+    random = np.random.default_rng(count)
+    for shift in np.linspace(0, 1, 21):
+        one, other = (Statistic.mean(random.normal(by, 1, count)).then(np.exp) for by in (shift, 0))
+        found = difference(one, other, 100, 0)
+        assert (found.low <= 0 <= found.high) == (found.p >= 0.05)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
+from chatbot import checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import EVALUATION
 from chatbot.cli.options import given, options_for
 from chatbot.config import override, to_dict
 from chatbot.corpus import open_corpus
 from chatbot.decoding import SamplingConfig
-from chatbot.errors import CheckpointError
+from chatbot.errors import CheckpointError, ConfigError
 from chatbot.evaluation import Evaluation, EvaluationConfig, evaluate
 from chatbot.terminal.text import escaped, printable
 
@@ -43,6 +44,8 @@ def eval_(names: tuple[str, ...], corpus: Path, as_json: bool, device: str, **se
 
     config = override(EvaluationConfig(), given(EvaluationConfig, settings), "eval")
     changes = given(SamplingConfig, settings, OWN_SEED)
+    if not corpus.exists() and any(corpus.name == bot.name for bot in checkpoint.available()):
+        raise ConfigError(f"{corpus.name} is a bot", "the corpus comes last: chatbot eval BOT... CORPUS")
     opened, loaded = open_corpus(corpus), [Bot.load(name, device) for name in names]
     bots = [bot.with_sampling(override(bot.sampling, changes, "sampling")) for bot in loaded]
     with stages() as begin:

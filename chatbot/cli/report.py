@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from chatbot.bot import Bot
-from chatbot.errors import ChatbotError
+from chatbot.checkpoint import OWN
+from chatbot.errors import ConfigError
+from chatbot.terminal.text import printable
 
 PAGE, CARD = "report.html", "README.md"
 
@@ -29,19 +31,15 @@ def report(name: str | None, out: Path | None) -> None:
     from chatbot import report as reports  # brings torch
 
     bot = Bot.load(name)
+    folder = bot.checkpoint.folder
+    page, card = out or folder / PAGE, folder / CARD
+    if page.parent.resolve() == folder.resolve() and page.name in OWN:
+        raise ConfigError(f"{page} is a part of the bot", "give the page another name")
     made = reports.report(bot)
     if out is None:
         bot.checkpoint.save_text(PAGE, made.page)
     else:
-        _write(out, made.page)
-    click.echo(str(out or bot.checkpoint.folder / PAGE))
+        bot.checkpoint.write(out, made.page)
+    click.echo(printable(str(page)))
     bot.checkpoint.save_text(CARD, made.card)
-    click.echo(str(bot.checkpoint.folder / CARD))
-
-
-def _write(out: Path, page: str) -> None:
-    """To where the user wants it."""
-    try:
-        out.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ChatbotError(f"{out} cannot be written: {error.strerror}") from None
+    click.echo(printable(str(card)))

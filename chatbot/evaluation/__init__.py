@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -88,7 +89,12 @@ class HeldOut:
     @property
     def rankable(self) -> bool:
         """Whether there are enough different replies to find a true one among."""
-        return len({" ".join(words(reply)) for reply in self.replies}) >= CANDIDATES
+        return len(set(self.normalised)) >= CANDIDATES
+
+    @cached_property
+    def normalised(self) -> list[str]:
+        """The replies as words alone."""
+        return [" ".join(words(reply)) for reply in self.replies]
 
     def rows(self, count: int) -> NDArray[np.int64]:
         """Evenly spread replies, `count` at the most."""
@@ -222,7 +228,8 @@ def _check_names(bots: Sequence[Bot]) -> None:
 
 
 def _step(bot: Bot) -> int:
-    return int(bot.checkpoint.weights().header.get("step", 0))
+    step = bot.header.get("step")
+    return step if isinstance(step, int) else 0
 
 
 def _described(
@@ -406,10 +413,10 @@ def _candidates(
 
 
 def _others(held_out: HeldOut, row: int, random: np.random.Generator) -> NDArray[np.int64]:
-    taken, found = [row], {tuple(words(held_out.replies[row]))}
+    taken, found = [row], {held_out.normalised[row]}
     while len(taken) < CANDIDATES:
         other = int(random.integers(len(held_out.replies)))
-        text = tuple(words(held_out.replies[other]))
+        text = held_out.normalised[other]
         if text not in found:
             taken.append(other)
             found.add(text)
@@ -443,8 +450,9 @@ def _floors(
     best = floors.fixed(held_out.train_replies)
     yield of("fixed", [best] * len(rows), {})
     yield of("random", floors.drawn(held_out.train_replies, len(rows), config.seed), {})
-    retrieval = floors.Retrieval(held_out.train_prompts, held_out.train_replies)
-    yield of("TF-IDF", retrieval.replies(prompts), _retrieval_ranking(retrieval, held_out, config))
+    if any(map(words, held_out.train_prompts)):  # else nothing is like anything
+        retrieval = floors.Retrieval(held_out.train_prompts, held_out.train_replies)
+        yield of("TF-IDF", retrieval.replies(prompts), _retrieval_ranking(retrieval, held_out, config))
     tokenizers = {bot.checkpoint.tokenizer.serialized: bot for bot in reversed(bots)}  # each one's first bot
     for pieces, bot in reversed(tokenizers.items()):
         name = "unigram" if len(tokenizers) == 1 else f"unigram of {bot.name}'s pieces"
@@ -484,8 +492,10 @@ def _lines(measured: Sequence[_Measured], config: EvaluationConfig) -> list[Line
 
 
 def _figures(measured: _Measured, config: EvaluationConfig) -> dict[str, Figure]:
+    """Those that are numbers: weights that are too large give none."""
     found = measured.statistics
-    return {name: figure(found[name], config.resamples, config.seed) for name in METRICS if name in found}
+    figures = {name: figure(found[name], config.resamples, config.seed) for name in METRICS if name in found}
+    return {name: f for name, f in figures.items() if np.isfinite([f.value, f.low, f.high]).all()}
 
 
 def _missed(one: _Measured, measured: Sequence[_Measured]) -> tuple[str, ...]:
@@ -505,18 +515,19 @@ def _missed(one: _Measured, measured: Sequence[_Measured]) -> tuple[str, ...]:
 def _comparisons(bots: Sequence[_Measured], config: EvaluationConfig) -> list[Comparison]:
     """Every two bots, on the same resamples of the same replies."""
     return [
-        Comparison(
-            one.name,
-            other.name,
-            {
-                name: difference(one.statistics[name], other.statistics[name], config.resamples, config.seed)
-                for name in METRICS
-                if _comparable(name, one, other)
-            },
-        )
+        Comparison(one.name, other.name, _differences(one, other, config))
         for i, one in enumerate(bots)
         for other in bots[i + 1 :]
     ]
+
+
+def _differences(one: _Measured, other: _Measured, config: EvaluationConfig) -> dict[str, Difference]:
+    found = {
+        name: difference(one.statistics[name], other.statistics[name], config.resamples, config.seed)
+        for name in METRICS
+        if _comparable(name, one, other)
+    }
+    return {name: d for name, d in found.items() if np.isfinite([d.value, d.low, d.high]).all()}
 
 
 def _comparable(name: str, one: _Measured, other: _Measured) -> bool:

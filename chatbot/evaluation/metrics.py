@@ -30,6 +30,9 @@ class Metric:
     percent: bool = False
 
 
+SAYABLE = 25.0  # nats a word; text without spaces has words of hundreds, whose perplexity no figure tells
+
+
 METRICS: dict[str, Metric] = {
     "bits_per_byte": Metric("bits per byte", "less"),
     "nats_per_word": Metric("nats per word", "less"),
@@ -76,7 +79,7 @@ def likelihood(scores: NDArray[np.float64], words: NDArray[np.int64], size: NDAr
     return {
         "bits_per_byte": Statistic.ratio(nats / math.log(2), size),
         "nats_per_word": per_word,
-        "perplexity_per_word": per_word.then(_exp),
+        **({"perplexity_per_word": per_word.then(_exp)} if per_word.total < SAYABLE else {}),
         "token_accuracy": Statistic.ratio(right, tokens),
     }
 

@@ -82,7 +82,7 @@ class Difference:
 def figure(statistic: Statistic, resamples: int, seed: int) -> Figure:
     """The figure of all units, with its percentile interval; of few units, with Student's."""
     if len(statistic.parts) < FEW:
-        half, _ = _student(_pseudo_values(statistic))
+        half, _ = _student(_pseudo_values(statistic), statistic.total)
         return Figure(statistic.total, statistic.total - half, statistic.total + half, len(statistic.parts))
     values = statistic.resampled(weights(len(statistic.parts), resamples, seed))
     low, high = np.percentile(values, [2.5, 97.5])
@@ -92,8 +92,8 @@ def figure(statistic: Statistic, resamples: int, seed: int) -> Figure:
 def difference(one: Statistic, other: Statistic, resamples: int, seed: int) -> Difference:
     """The difference on the same units: every resample is one of both bots' replies together."""
     if len(one.parts) < FEW:
-        half, p = _student(_pseudo_values(one) - _pseudo_values(other))
         value = one.total - other.total
+        half, p = _student(_pseudo_values(one) - _pseudo_values(other), value)
         return Difference(value, value - half, value + half, p)
     drawn = weights(len(one.parts), resamples, seed)
     values = one.resampled(drawn) - other.resampled(drawn)
@@ -117,16 +117,19 @@ def _pseudo_values(statistic: Statistic) -> Floats:
     return count * statistic.total - (count - 1) * without
 
 
-def _student(values: Floats) -> tuple[float, float]:
-    """Half of the mean's 95 % interval, and the two-sided p-value of a mean of 0. One value tells neither."""
+def _student(values: Floats, centre: float) -> tuple[float, float]:
+    """Half of the 95 % interval around `centre`, and the two-sided p-value of 0. One value tells neither.
+
+    centre: the figure itself; the mean of its pseudo-values is another where it is not linear.
+    """
     from scipy.stats import t  # 0.5 s
 
     count = len(values)
     error = float(values.std(ddof=1)) / math.sqrt(count) if count > 1 else 0.0
     if error < 1e-12:
-        return 0.0, 1.0 if count == 1 or abs(values.mean()) < 1e-12 else 0.0
+        return 0.0, 1.0 if count == 1 or abs(centre) < 1e-12 else 0.0
     half = float(t.ppf(0.975, count - 1)) * error
-    return half, float(2 * t.sf(abs(values.mean()) / error, count - 1))
+    return half, float(2 * t.sf(abs(centre) / error, count - 1))
 
 
 def _quotient(sums: Floats) -> float:

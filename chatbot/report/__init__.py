@@ -120,7 +120,9 @@ def _facts(bot: Bot) -> Record:
 
 def stale(evaluation: Record, name: str, step: object) -> str:
     """A warning where the bot has been trained on since, or renamed, nothing where not."""
-    measured = evaluation["steps"].get(name)
+    if name not in evaluation["steps"]:
+        return "Measured under another name: measure it again with chatbot eval."
+    measured = evaluation["steps"][name]
     if measured == step:
         return ""
     return f"Measured at step {measured}, the bot is that of step {step}: measure it again with chatbot eval."
