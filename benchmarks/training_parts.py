@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from chatbot.models.blocks import causal
 from chatbot.models.gru import GRULayer
 from chatbot.models.loss import output_loss
 
@@ -66,6 +67,21 @@ def output() -> tuple[float, float]:
     return median(whole), median(pieces)
 
 
+def attention(length: int) -> tuple[float, float]:
+    """Forward and backward over 2,048 tokens in rows of `length`, heads of 64: torch's kernel, ours."""
+    shape = 2048 // length, D // 64, length, 64
+    q, k, v = (torch.randn(shape, dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
+
+    def run_torch() -> None:
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y.float().sum().backward()  # type: ignore[no-untyped-call]
+
+    def run_own() -> None:
+        causal(q, k, v).float().sum().backward()  # type: ignore[no-untyped-call]
+
+    return median(run_torch), median(run_own)
+
+
 def update(fused: bool) -> float:
     """One AdamW step of five million parameters."""
     weights = [nn.Parameter(torch.randn(1024, 512)) for _ in range(10)]
@@ -79,6 +95,7 @@ def main() -> None:
     rows: list[tuple[str, float, float]] = [
         ("a GRU layer, bfloat16: nn.GRU / GRULayer", *recurrent()),
         ("output layer and loss: in one piece / in pieces", *output()),
+        *((f"attention, {n} tokens a row: torch's kernel / ours", *attention(n)) for n in (32, 64, 128, 256)),
         ("AdamW: plain / fused", update(fused=False), update(fused=True)),
     ]
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; milliseconds, medians")

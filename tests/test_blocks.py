@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from chatbot.models.blocks import Block, SelfAttention, SwiGLU, rotate, rotation
+from chatbot.models.blocks import Block, SelfAttention, SwiGLU, causal, rotate, rotation
 
 ROWS, LENGTH, WIDTH, HEADS = 2, 5, 8, 4
 Turn = tuple[Tensor, Tensor]
@@ -118,3 +119,17 @@ def test_a_block_adds_to_what_came_in() -> None:
     block.feed.down.weight.data.zero_()
     x = some(ROWS, LENGTH, WIDTH)
     assert torch.equal(block(x, turns(LENGTH, WIDTH // HEADS)), x)
+
+
+def test_causal_attention_and_its_gradients_are_torchs() -> None:
+    torch.manual_seed(0)
+    ours = [torch.randn(2, 3, 7, 8, requires_grad=True) for _ in range(3)]
+    theirs = [x.detach().clone().requires_grad_() for x in ours]
+    y = causal(*ours)
+    q, k, v = theirs
+    expected = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    torch.testing.assert_close(y, expected)
+    for found in (y, expected):
+        (found * torch.arange(8)).sum().backward()  # type: ignore[no-untyped-call]
+    for x, z in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(x.grad, z.grad)

@@ -89,6 +89,7 @@ class ReplyModel(nn.Module, Generic[B, S]):
     """A model that learns replies to prompts, and says them token by token."""
 
     Config: ClassVar[type[ModelConfig]]
+    config: ModelConfig
     batch: ClassVar[type[PairBatch | StreamBatch]]
     learning_rate: ClassVar[float]  # the highest, unless the training says otherwise
     learns_prompt: ClassVar[bool] = False  # whether one example can teach a whole dialogue
@@ -100,6 +101,10 @@ class ReplyModel(nn.Module, Generic[B, S]):
         features, targets = features.flatten(0, 1)[rows], targets.flatten()[rows]
         total = output_loss(self._product(features), *self.output_layer(), targets, smoothing)
         return Loss(total, int((targets != IGNORE).sum()))
+
+    def forward(self, batch: B, smoothing: float = 0.0) -> Loss:
+        """`loss`: what torch's wrappers around a model call."""
+        return self.loss(batch, smoothing)
 
     @abstractmethod
     def predict(self, batch: B) -> tuple[Tensor, Tensor]:

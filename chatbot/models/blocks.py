@@ -6,6 +6,7 @@ B batch, L length of the new tokens, M length of everything that can be seen, D 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,43 @@ def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     cosine, sine = turn
     left, right = x.chunk(2, -1)
     return (x * cosine + torch.cat([-right, left], -1) * sine).to(x.dtype)
+
+
+def causal(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Each position's attention over itself and those before it; all (B, H, L, K).
+
+    On a GPU by torch's kernels. Theirs for processors are made for long sequences: on dialogues the
+    products one by one are several times as fast (benchmarks/training_parts.py).
+    """
+    if query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    flat = (x.flatten(0, 1) for x in (query, key, value))
+    y: Tensor = _Causal.apply(*flat)  # type: ignore[no-untyped-call]
+    return y.view(query.shape)
+
+
+class _Causal(torch.autograd.Function):
+    """Vaswani et al. 2017, eq. 1, with a causal mask; forward and backward are five products in all."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # Any: torch's context
+        """(N, L, K) each, of N heads of all rows."""
+        length, scale = query.size(1), query.size(2) ** -0.5
+        ahead = query.new_full((length, length), -math.inf).triu(1)
+        weights = torch.baddbmm(ahead, query, key.transpose(1, 2), alpha=scale).softmax(-1)
+        ctx.save_for_backward(query, key, value, weights)
+        ctx.scale = scale
+        return weights @ value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """By the softmax's Jacobian: each row less its mean under the weights, times the weights."""
+        query, key, value, weights = ctx.saved_tensors
+        (above,) = gradients
+        by_weights = above @ value.transpose(1, 2)
+        kind = weights.dtype
+        by_scores = torch._softmax_backward_data(by_weights, weights, -1, kind).mul_(ctx.scale)
+        return by_scores @ key, by_scores.transpose(1, 2) @ query, weights.transpose(1, 2) @ above
 
 
 class SelfAttention(nn.Module):
@@ -50,8 +88,7 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         """Causal attention within x (B, L, D), for training."""
         query, key, value = self.project(x, turn)
-        y = F.scaled_dot_product_attention(query, self.spread(key), self.spread(value), is_causal=True)
-        return self.join(y)
+        return self.join(causal(query, self.spread(key), self.spread(value)))
 
     def look(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Attention with its weights: output (B, L, D) and weights (B, H, L, M), eq. 1.

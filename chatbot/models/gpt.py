@@ -78,6 +78,7 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
     """Pre-norm blocks, rotary positions, no biases, tied embeddings."""
 
     Config = GPTConfig
+    config: GPTConfig
     learning_rate = 1e-3
     batch = StreamBatch
     learns_prompt = True

@@ -90,6 +90,7 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
     """Bidirectional GRU encoder, GRU decoder, Luong attention, tied embeddings."""
 
     Config = Seq2SeqConfig
+    config: Seq2SeqConfig
     learning_rate = 2e-3
     batch = PairBatch
 
