@@ -110,7 +110,7 @@ class Laptop(Recipe):
     def _saved(self, folder: Path) -> State:
         saved = torch.load(folder / "out" / "ckpt.pt", weights_only=True)
         if not hasattr(self, "model"):
-            self.model = _build(self.clone / "model.py", saved["model_args"])
+            self.model = build(self.clone / "model.py", saved["model_args"])
         state: State = saved["model"]
         return state
 
@@ -125,7 +125,8 @@ class Baby(Laptop):
     settings: ClassVar[dict[str, float]] = {}
 
 
-def _build(path: Path, arguments: dict[str, Any]) -> torch.nn.Module:
+def build(path: Path, arguments: dict[str, Any]) -> torch.nn.Module:
+    """Its model, from its own file."""
     spec = importlib.util.spec_from_file_location("nanogpt_model", path)
     assert spec is not None
     assert spec.loader is not None

@@ -97,11 +97,12 @@ class Tutorial(Recipe):
 
     def train(self, minutes: float) -> Iterator[tuple[float, State]]:
         """For so many minutes, or until its 4,000 iterations are over."""
-        optimizers = self._optimizers()
+        optimizers = self.optimizers()
         spent, shown = 0.0, 0.0
         while spent < 60 * minutes and self.steps < ITERATIONS:
             began = time.monotonic()
-            self._step(optimizers)
+            drawn = random.choices(self.training, k=BATCH)
+            self.learn(Batch.of(drawn, self.vocabulary), optimizers)
             spent += time.monotonic() - began
             self.steps += 1
             if spent >= min(shown + 3 * minutes, 60 * minutes) or self.steps == ITERATIONS:
@@ -118,7 +119,7 @@ class Tutorial(Recipe):
             found.append(torch.stack(list(batch.losses(self.model, "none"))).sum(0))
         return torch.cat(found).double().numpy()
 
-    def _optimizers(self) -> list[tuple[list[nn.Parameter], torch.optim.Adam]]:
+    def optimizers(self) -> list[tuple[list[nn.Parameter], torch.optim.Adam]]:
         """The embedding is in both, as in the tutorial: it takes two steps, one at each rate."""
         model = self.model
         sides = [model.embed, model.encoder], [model.embed, model.decoder, model.combine, model.output]
@@ -126,11 +127,11 @@ class Tutorial(Recipe):
         rates = RATE, RATE * DECODER_RATIO
         return [(group, torch.optim.Adam(group, lr=rate)) for group, rate in zip(groups, rates, strict=True)]
 
-    def _step(self, optimizers: list[tuple[list[nn.Parameter], torch.optim.Adam]]) -> None:
+    def learn(self, batch: Batch, optimizers: list[tuple[list[nn.Parameter], torch.optim.Adam]]) -> None:
+        """One iteration."""
         self.model.train()
         for _, optimizer in optimizers:
             optimizer.zero_grad()
-        batch = Batch.of(random.choices(self.training, k=BATCH), self.vocabulary)
         # Each step's mean over its real targets, summed over steps.
         torch.stack(list(batch.losses(self.model, "mean"))).sum().backward()  # type: ignore[no-untyped-call]
         for group, _ in optimizers:

@@ -1,0 +1,156 @@
+"""What each choice of the training is worth: validation against minutes, with and without it.
+
+    python -m benchmarks.minutes corpora/cornell --minutes 10 --model gpt --out minutes
+
+Every choice is a `chatbot train` with those settings in a folder under --out, for the same minutes, with as
+many threads as OMP_NUM_THREADS says; what is there is not run again. --choice makes only the ones named, so
+that two processes can share the work, one core each. The table has what there is so far: the validation's
+nats per word at the end, its difference to the defaults, and that in units of how far the defaults' own runs
+with other seeds are apart.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+
+from chatbot.checkpoint import Checkpoint
+from chatbot.models import FAMILIES
+
+DEFAULTS = "as it is"
+Settings = tuple[str, ...]
+# Of both families, then of each.
+CHOICES: Mapping[str, Settings] = {
+    DEFAULTS: (),
+    "another seed": ("training.seed=1",),
+    "a third seed": ("training.seed=2",),
+    "steps of 1,024 tokens": ("training.batch_tokens=1024",),
+    "steps of 4,096 tokens": ("training.batch_tokens=4096",),
+    "a vocabulary of 4,096": ("tokenizer.vocabulary=4096",),
+    "a vocabulary of 2,048": ("tokenizer.vocabulary=2048",),
+    "BPE pieces": ("tokenizer.algorithm=bpe",),
+    "Muon": ("training.optimizer=muon",),
+    "Muon, twice the decay": ("training.optimizer=muon", "training.weight_decay=0.1"),
+    "float32": ("training.precision=float32",),
+    "label smoothing": ("training.label_smoothing=0.1",),
+    "no weight decay": ("training.weight_decay=0",),
+    "more weight decay": ("training.weight_decay=0.2",),
+    "a rate that ends at nothing": ("training.final_rate=0",),
+    "a long warm-up": ("training.warmup=0.1",),
+    "one turn before the reply": ("examples.context=1",),
+}
+OWN: Mapping[str, Mapping[str, Settings]] = {
+    "gpt": {
+        "half the learning rate": ("training.learning_rate=0.0005",),
+        "twice the learning rate": ("training.learning_rate=0.002",),
+        "dropout": ("gpt.dropout=0.1",),
+        "fewer, wider layers": ("gpt.layers=2", "gpt.width=384", "gpt.heads=6"),
+        "more, narrower layers": ("gpt.layers=6", "gpt.width=192", "gpt.heads=3"),
+        "grouped queries": ("gpt.groups=1",),
+    },
+    "seq2seq": {
+        "half the learning rate": ("training.learning_rate=0.001",),
+        "twice the learning rate": ("training.learning_rate=0.004",),
+        "no dropout": ("seq2seq.dropout=0",),
+        "one layer": ("seq2seq.layers=1",),
+        "one layer, wider": ("seq2seq.layers=1", "seq2seq.width=384"),
+        "dot attention": ("seq2seq.attention=dot",),
+        "concat attention": ("seq2seq.attention=concat",),
+    },
+}
+
+
+def choices(family: str) -> dict[str, Settings]:
+    """Those that a family has, by name."""
+    return {**CHOICES, **OWN[family]}
+
+
+@click.command(help=__doc__)
+@click.argument("corpus", type=click.Path(exists=True, path_type=Path))
+@click.option("--model", "family", type=click.Choice(list(FAMILIES)), default="gpt", show_default=True)
+@click.option("--minutes", default=10.0, show_default=True)
+@click.option("--size", default="small", show_default=True)
+@click.option("--choice", "names", multiple=True, help="[default: all]")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("minutes"), show_default=True)
+def main(corpus: Path, family: str, minutes: float, size: str, names: tuple[str, ...], out: Path) -> None:
+    """Run what is missing, then show everything."""
+    known = choices(family)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise click.UsageError(f"no choice is called {unknown[0]}; there are: {', '.join(known)}")
+    folder = out / f"{family}-{size}-{minutes:g}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or known:
+        if not _is_done(folder, family, name):
+            length = ["--model", family, "--size", size, "--time", f"{minutes}m", "--resume"]
+            changes = [part for setting in known[name] for part in ("--set", setting)]
+            command = ["train", str(corpus.resolve()), "--name", _named(name), *length, *changes]
+            subprocess.run([sys.executable, "-m", "chatbot", *command], cwd=folder, check=True)
+    found = {name: read(_metrics(folder, family, name)) for name in known}
+    found = {name: curve for name, curve in found.items() if len(curve) and _is_done(folder, family, name)}
+    click.echo("\n".join(table(found)))
+    draw(found, folder / "curves.svg")
+
+
+def _named(choice: str) -> str:
+    return choice.replace(" ", "-").replace(",", "")
+
+
+def _is_done(folder: Path, family: str, choice: str) -> bool:
+    file = _metrics(folder, family, choice)
+    saved = Checkpoint.load(file.parent).training_state() if file.exists() else None
+    return saved is not None and bool(saved[1]["position"]["done"])
+
+
+def _metrics(folder: Path, family: str, choice: str) -> Path:
+    return folder / "checkpoints" / f"{_named(choice)}-{family}" / "metrics.jsonl"
+
+
+def read(file: Path) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Minutes, nats per word and steps of each validation (n, 3)."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return np.array([(x["seconds"] / 60, x["nats_per_word"], x["step"]) for x in lines]).reshape(-1, 3)
+
+
+def table(found: Mapping[str, np.ndarray[tuple[int, int], np.dtype[np.float64]]]) -> Iterator[str]:
+    """Markdown, the best first."""
+    ends = {name: float(curve[:, 1].min()) for name, curve in found.items()}
+    seeds = [ends[name] for name in (DEFAULTS, "another seed", "a third seed") if name in ends]
+    usual = statistics.mean(seeds or ends.values())
+    spread = statistics.stdev(seeds) if len(seeds) > 1 else 0.0
+    yield "| | steps | nats a word | difference | of the seeds' deviation |"
+    yield "|---|---|---|---|---|"
+    for name in sorted(ends, key=ends.__getitem__):
+        by = ends[name] - usual
+        share = f"{by / spread:+.1f}" if spread else ""
+        yield f"| {name} | {found[name][-1, 2]:,.0f} | {ends[name]:.3f} | {by:+.3f} | {share} |"
+
+
+def draw(found: Mapping[str, np.ndarray[tuple[int, int], np.dtype[np.float64]]], path: Path) -> None:
+    """Nats per word against minutes."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "minutes"})
+    from matplotlib import pyplot as plt
+
+    figure, panel = plt.subplots(figsize=(7, 5))
+    order: Sequence[str] = sorted(found, key=lambda name: float(found[name][:, 1].min()))
+    for name in order:
+        panel.plot(found[name][:, 0], found[name][:, 1], marker=".", label=name)
+    panel.set(xscale="log", xlabel="minutes of training", ylabel="nats per word, validation")
+    panel.grid(alpha=0.3, which="both")
+    panel.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
