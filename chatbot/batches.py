@@ -113,7 +113,8 @@ class Batches:
     """An endless, seeded walk over examples in batches that cost `tokens`, padding included (`costs`).
 
     Examples of like shape share a batch. `epoch` and `index` are the position: set them to go on
-    exactly where another walk over the same examples stopped.
+    exactly where another walk over the same examples stopped. share: (i, n) gives the i-th of n parts of
+    every batch; of one with fewer rows than parts, some get a row without targets.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Batches:
     ) -> None:
         self.examples, self.kind, self.tokens, self.seed = examples, kind, tokens, seed
         self.epoch, self.index = 0, 0
+        self.share = 0, 1
         self._shapes = kind.shapes(examples.lengths)
         self._plan: tuple[int, list[NDArray[np.int64]]] = (-1, [])
 
@@ -130,7 +132,7 @@ class Batches:
             self.index += 1
             if self.index == len(self.plan()):
                 self.epoch, self.index = self.epoch + 1, 0
-            yield self.kind.collate([self.examples[i] for i in rows])
+            yield _collated(self.kind, self.examples, rows, self.share)
 
     @property
     def progress(self) -> float:
@@ -148,12 +150,24 @@ class Batches:
 
 
 def in_order(
-    examples: Examples, kind: type[PairBatch | StreamBatch], tokens: int
+    examples: Examples,
+    kind: type[PairBatch | StreamBatch],
+    tokens: int,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[PairBatch | StreamBatch]:
-    """Every example once, for measuring."""
+    """Every example once, for measuring; share: as in Batches."""
     shapes = kind.shapes(examples.lengths)
     for rows in grouped(kind, shapes, np.arange(len(shapes)), tokens):
-        yield kind.collate([examples[i] for i in rows])
+        yield _collated(kind, examples, rows, share)
+
+
+def _collated(
+    kind: type[PairBatch | StreamBatch], examples: Examples, rows: NDArray[np.int64], share: tuple[int, int]
+) -> PairBatch | StreamBatch:
+    """A part of these rows; if none is left for it, a row without targets."""
+    part, parts = share
+    found = [examples[i] for i in rows[part::parts]]
+    return kind.collate(found or [Example(examples[rows[0]].prompt, [])])
 
 
 def grouped(

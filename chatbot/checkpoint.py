@@ -157,6 +157,14 @@ class Checkpoint:
             self.folder / TRAINING, "delete it to start again, or train under another --name"
         )
 
+    @property
+    def run(self) -> str:
+        """The run of torchrun that saved where the training stood; "" if none did."""
+        if not (self.folder / TRAINING).exists():
+            return ""
+        with _opened(self.folder / TRAINING, "delete it to start again") as handle:
+            return str(_header(handle).get("run", ""))
+
     def save_training_state(self, tensors: Tensors, **header: Any) -> None:
         """Replace the state to go on from."""
         _write_tensors(self.folder / TRAINING, tensors, header)

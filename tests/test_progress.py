@@ -9,16 +9,16 @@ import pytest
 from rich.console import Console
 
 from chatbot.terminal import progress
-from chatbot.terminal.progress import ProgressConsole, duration, say, show, stages, track
-from chatbot.training import Evaluated, Event, Sampled, Saved, StepDone, Stopped
+from chatbot.terminal.progress import ProgressConsole, describe, duration, say, show, sparkline, stages, track
+from chatbot.training import Evaluated, Event, RolledBack, Sampled, Saved, StepDone, Stopped
 
 
 def pipe() -> Console:
     return Console(file=StringIO(), width=60, color_system=None)
 
 
-def screen() -> Console:
-    return Console(file=StringIO(), width=100, force_terminal=True, color_system=None)
+def screen(width: int = 100) -> Console:
+    return Console(file=StringIO(), width=width, force_terminal=True, color_system=None)
 
 
 def printed(console: Console) -> str:
@@ -45,9 +45,9 @@ def test_in_a_pipe_there_are_plain_lines_and_not_too_many() -> None:
     console = pipe()
     assert show(training(), console) == Stopped("early", 30, 3700.0, 25, 4.5)
     assert printed(console).splitlines() == [
-        "step 1  1%  loss 4.250 nats/token  12,346 tokens/s  1:15 left",
-        "step 11  11%  loss 4.250 nats/token  12,346 tokens/s  1:15 left",
-        "step 21  21%  loss 4.250 nats/token  12,346 tokens/s  1:15 left",
+        "step 1  1%  loss 4.250 nats/token  rate 1.0e-03  12,346 tokens/s  1:15 left",
+        "step 11  11%  loss 4.250 nats/token  rate 1.0e-03  12,346 tokens/s  1:15 left",
+        "step 21  21%  loss 4.250 nats/token  rate 1.0e-03  12,346 tokens/s  1:15 left",
         "step 25  0:26  validation 4.500 nats/word, 1.625 bits/byte  (best so far)",
         "    hello  ->  Hi [there].[31m",
         "    you?  ->  (no words)",
@@ -66,6 +66,34 @@ def test_on_a_terminal_there_is_a_bar_and_what_happens_stays_above_it() -> None:
     assert "\x1b[31m" not in text
     assert text.count("hello  ->  Hi [there].[31m") == 1
     assert text.rindex("stopped early") > text.rindex("training")
+
+
+def test_a_wide_terminal_shows_the_learning_rate_and_a_curve() -> None:
+    narrow, wide = screen(), screen(140)
+    for console in (narrow, wide):
+        show(training(), console)
+    assert "rate 1.0e-03" in printed(wide)
+    assert "4.600 ▁█" in printed(wide)
+    assert "rate" not in printed(narrow)
+    show(training(), narrowest := screen(44))
+    assert "loss 4.250 1:15 left" in printed(narrowest)
+    assert "…" not in printed(narrowest)
+
+
+def test_a_curve_of_little_bars() -> None:
+    assert sparkline([9.0, 5.5, 2.0]) == "█▅▁"  # halves round to even: 3.5 -> 4
+    assert sparkline([3.0]) == "▁"
+    assert len(sparkline(list(range(90)))) == 20
+
+
+def test_what_is_said_of_a_training_that_diverged_and_of_spikes() -> None:
+    assert describe(RolledBack(7, "the loss became nan at step 7", 4, 1e-3)) == (
+        "the loss became nan at step 7: going on after step 4 with half the learning rate"
+    )
+    stopped = Stopped("finished", 9, 60.0, 9, 4.0, skipped=2)
+    assert describe(stopped).splitlines()[1] == (
+        "2 steps were skipped: their gradients were far longer than usual"
+    )
 
 
 def test_it_goes_on_when_nobody_reads_any_more() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from chatbot.training import (
     PROMPTS,
     Evaluated,
     Event,
+    RolledBack,
     Sampled,
     Saved,
     Started,
@@ -37,9 +39,8 @@ from chatbot.training import (
     Stopped,
     Trainer,
     TrainingConfig,
-    _learning_rate,
-    _optimizer,
 )
+from chatbot.training.optimization import learning_rate, optimizer
 from tests.conftest import SENTENCES
 
 MODEL = {"width": 16, "layers": 2, "dropout": 0.1}
@@ -230,19 +231,19 @@ def by_hand(model: AnyModel, examples: list[Any]) -> tuple[float, int]:
 )
 def test_the_learning_rate_rises_in_a_line_and_falls_in_half_a_cosine(progress: float, share: float) -> None:
     config = TrainingConfig(learning_rate=3.0, warmup=0.1, final_rate=0.05)
-    assert _learning_rate(config, progress) == pytest.approx(3.0 * share)
+    assert learning_rate(config, progress) == pytest.approx(3.0 * share)
 
 
 def test_steps_are_taken_at_the_rate_of_the_schedule(make: Make) -> None:
     trainer = make(steps=4, warmup=0.5)
     rates = [event.learning_rate for event in of_kind(list(trainer.run()), StepDone)]
-    assert rates == pytest.approx([_learning_rate(trainer.config, step / 4) for step in range(4)])
-    assert {group["lr"] for group in trainer.optimizer.param_groups} == {rates[-1]}
+    assert rates == pytest.approx([learning_rate(trainer.config, step / 4) for step in range(4)])
+    assert {group["lr"] for group in trainer.optimizer.groups} == {rates[-1]}
 
 
 def test_weight_decay_is_for_matrices_alone(family: str) -> None:
     model = build(family, MODEL | {"vocabulary": 9})
-    groups = _optimizer(model, dataclasses.replace(QUICK, weight_decay=0.3)).param_groups
+    groups = optimizer(model, dataclasses.replace(QUICK, weight_decay=0.3)).groups
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert {decay[id(p)] for p in model.parameters() if p.dim() == 2} == {0.3}
     assert {decay[id(p)] for p in model.parameters() if p.dim() == 1} == {0.0}
@@ -298,11 +299,18 @@ def test_samples_answer_the_fixed_prompts(make: Make) -> None:
 
 def test_metrics_have_a_line_for_each_evaluation(make: Make) -> None:
     trainer = make()
-    figures = [
-        {key: value for key, value in dataclasses.asdict(event).items() if key not in ("seconds", "best")}
-        for event in of_kind(list(trainer.run()), Evaluated)
-    ]
-    assert metrics(trainer) == figures
+    expected, nats, tokens, before = list[dict[str, Any]](), 0.0, 0, 0
+    for event in trainer.run():
+        if isinstance(event, StepDone):
+            count = trainer.at.tokens - before
+            before = trainer.at.tokens
+            nats, tokens = nats + count * event.loss, tokens + count
+        elif isinstance(event, Evaluated):
+            line = dataclasses.asdict(event) | {"loss": pytest.approx(nats / tokens)}
+            expected.append({key: value for key, value in line.items() if key not in ("seconds", "best")})
+            nats, tokens, before = 0.0, 0, 0
+    assert len(expected) == 3
+    assert metrics(trainer) == expected
 
 
 def test_a_training_by_time_ends_in_time_with_a_working_bot(make: Make, family: str) -> None:
@@ -474,7 +482,7 @@ def test_an_interruption_does_not_wait_for_a_validation(make: Make) -> None:
 
 
 def test_a_training_by_time_validates_early_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatbot.training.EARLY", 1e-9)
+    monkeypatch.setattr("chatbot.training.trainer.EARLY", 1e-9)
     trainer = make(steps=12, minutes=600.0, evaluations=2)
     events = finished(trainer)
     assert [event.step for event in of_kind(events, Evaluated)] == [1, 12]
@@ -534,8 +542,8 @@ def test_lines_of_metrics_after_the_saved_state_are_written_once(make: Make) -> 
     while evaluations < 2:  # killed between the second evaluation's line and its save
         evaluations += isinstance(next(run), Sampled)
     run.close()  # type: ignore[attr-defined]
-    assert [line["step"] for line in metrics(make("killed"))] == [4]
     again = make("killed")
+    assert [line["step"] for line in metrics(again)] == [4, 8]  # who only looks changes nothing
     finished(again)
     assert metrics(again) == metrics(whole)
 
@@ -612,21 +620,67 @@ def spoil_gradient(model: AnyModel, at: int) -> None:
     ("spoil", "what"),
     [(spoil_loss, "the loss became nan at step 6"), (spoil_gradient, "the gradient became .* at step 6")],
 )
-def test_what_is_not_finite_stops_the_training_before_it_reaches_a_weight(
+def test_what_is_not_finite_never_reaches_a_weight_and_the_training_begins_again_more_slowly(
     make: Make, spoil: Callable[[AnyModel, int], None], what: str
 ) -> None:
     trainer = make("spoiled")
     # A validation calls the loss too: this is a step between two of them.
     spoil(trainer.model, 6 if spoil is spoil_gradient else 6 + evaluation_batches(trainer))
-    with pytest.raises(TrainingError, match=what) as error:
-        list(trainer.run())
-    assert "--resume" in error.value.hint
-    assert all(np.isfinite(value).all() for value in weights_of(trainer).values())
+    events = list(trainer.run())
+    (back,) = of_kind(events, RolledBack)
+    assert re.fullmatch(what, back.what)
+    assert (back.step, back.to, back.learning_rate) == (6, 4, 0.005)
+    found = [event.step for event in of_kind(events, StepDone)]
+    assert found == [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, 11, 12]
+    once, again = (event.learning_rate for event in of_kind(events, StepDone)[4:6])
+    assert again == pytest.approx(once / 2)
+    assert [line["step"] for line in metrics(trainer)] == [4, 8, 12]
     assert all(np.isfinite(value).all() for value in state_of(trainer).values())
     assert all(np.isfinite(value).all() for value in trainer.checkpoint.weights().tensors.values())
-    resumed = make("spoiled")
-    assert resumed.at.step == 5
-    assert len(losses(finished(resumed))) == QUICK.steps - 5
+
+
+def test_the_second_time_it_is_not_finite_the_training_stops_with_its_best_bot(make: Make) -> None:
+    trainer = make("spoiled")
+    honest = trainer.model.loss
+
+    def loss(batch: Any, smoothing: float = 0.0) -> Loss:
+        found = honest(batch, smoothing)
+        return Loss(found.total * (math.nan if trainer.at.step == 5 else 1.0), found.tokens)
+
+    trainer.model.loss = loss  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="became nan at step 6, with half the learning rate too") as error:
+        list(trainer.run())
+    assert "of step 4" in error.value.what
+    assert "learning_rate" in error.value.hint
+    assert all(np.isfinite(value).all() for value in trainer.checkpoint.weights().tensors.values())
+
+
+def test_what_diverges_before_the_first_validation_begins_anew(make: Make) -> None:
+    trainer = make("spoiled", learning_rate=1e-2)
+    spoil_gradient(trainer.model, 3)
+    spoiled = losses(list(trainer.run()))
+    assert spoiled[2:] == losses(list(make("plain", learning_rate=5e-3).run()))
+
+
+def test_a_gradient_that_is_far_longer_than_usual_is_not_followed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatbot.training.trainer.CALM", 4)
+    trainer = make()
+    before = list[dict[str, Any]]()
+    calls = iter(range(1, 1000))
+
+    def hook(gradient: Tensor) -> Tensor:
+        return gradient * 1e6 if next(calls) == 7 else gradient
+
+    next(trainer.model.parameters()).register_hook(hook)  # type: ignore[no-untyped-call]
+    for event in trainer.run():
+        if isinstance(event, StepDone):
+            before.append(weights_of(trainer))
+        if isinstance(event, Stopped):
+            assert event.skipped == 1
+    assert same(before[5], before[6])
+    assert not same(before[6], before[7])
 
 
 def evaluation_batches(trainer: Trainer) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ import click
 from chatbot.config import from_dict, override, to_dict
 from chatbot.corpus.splits import DEFAULT_SPLIT, SPLITS
 from chatbot.errors import CheckpointError, ConfigError, suggestion
+from chatbot.logs import LOGS, logged
 from chatbot.models import FAMILIES
 from chatbot.sizes import DEFAULT_SIZE, SIZES, size_named
 
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from chatbot.checkpoint import BotConfig, Checkpoint
     from chatbot.corpus import Corpus
     from chatbot.preparation import Prepared
-    from chatbot.training import Trainer
+    from chatbot.training import Trainer, TrainingConfig
+    from chatbot.training.world import World
 
 FOLDER = Path("checkpoints")
+REHEARSAL = 5.0  # seconds to see how fast this machine is
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 
 Settings = dict[str, dict[str, str]]
@@ -56,6 +60,8 @@ class Request:
     split: str | None
     resume: bool
     device: str
+    logs: Sequence[str]
+    dry_run: bool
     settings: Settings
     asked_size: str | None = None
     begun: BotConfig | None = None
@@ -96,6 +102,14 @@ class Request:
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
+@click.option(
+    "--log-to",
+    "logs",
+    multiple=True,
+    type=click.Choice(list(LOGS)),
+    help="Also write the training's curves there, into the bot's folder.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be trained, and for how long.")
 @click.option("--set", "changes", multiple=True, metavar="OWNER.NAME=VALUE", help="Change any setting.")
 def train(
     corpus: Path,
@@ -108,6 +122,8 @@ def train(
     seed: int | None,
     resume: bool,
     device: str,
+    logs: tuple[str, ...],
+    dry_run: bool,
     changes: tuple[str, ...],
 ) -> None:
     """Train bots from a CORPUS of conversations.
@@ -129,6 +145,8 @@ def train(
             split=split,
             resume=resume,
             device=device,
+            logs=logs,
+            dry_run=dry_run,
             settings=settings,
         )
     )
@@ -150,44 +168,126 @@ def _settings(changes: Sequence[str]) -> Settings:
     return settings
 
 
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The training of one bot: all that a process needs to know of it."""
+
+    folder: Path
+    config: BotConfig
+    prepared: Prepared
+    device: str
+
+
 def _run(request: Request) -> None:
-    from chatbot.checkpoint import claimed
-    from chatbot.corpus import open_corpus
     from chatbot.engines.torch import choose_device
-    from chatbot.terminal.progress import say
+    from chatbot.training.world import joined
 
     _check_settings(request)
     choose_device(request.device)
-    _download(request.corpus)
-    corpus = open_corpus(request.corpus)
-    folders = {family: _folder(request.name or corpus.name, family) for family in request.families}
-    with ExitStack() as stack:  # before minutes are spent on the corpus
-        for folder in folders.values():
-            stack.enter_context(claimed(folder))
-        opened = _opened(folders, request)
-        if request.resume and not opened:
-            say(f"there is nothing to resume at {' or '.join(map(str, folders.values()))}: beginning")
-        _train_all(request, corpus, folders, opened)
+    for kind in request.logs:
+        LOGS.load(kind).require()
+    with joined() as world:
+        if world.main:
+            _lead(request, world)
+            world.share(None)
+        else:
+            _follow(world)
 
 
-def _train_all(
-    request: Request, corpus: Corpus, folders: dict[str, Path], opened: dict[str, Checkpoint]
-) -> None:
-    """One family after the other, on the corpus read once."""
+def _follow(world: World) -> None:
+    """Learn, in silence, whatever the main process does."""
+    while job := world.share(None):
+        trainer = _trainer(job, world)
+        with _interrupting(trainer):
+            if world.share(False) and list(trainer.run())[-1].reason == "interrupted":
+                raise KeyboardInterrupt
+
+
+@contextmanager
+def _releasing(world: World) -> Iterator[None]:
+    """What goes wrong before the first job is the main process's alone: the others need not wait."""
+    try:
+        yield
+    except BaseException:
+        world.share(None)
+        raise
+
+
+def _lead(request: Request, world: World) -> None:
+    """What is done once, however many processes learn."""
+    from chatbot.checkpoint import claimed
+    from chatbot.corpus import open_corpus
     from chatbot.terminal.progress import say
 
-    for checkpoint in opened.values():  # what one family was begun with, the other goes on with
-        request = dataclasses.replace(request, begun=checkpoint.config)
-    prepared = _prepared(request, corpus, opened)
-    for line in prepared.lines():
-        say(line)
-    for family, folder in folders.items():
-        trainer = _trainer(request, family, folder, opened.get(family), prepared)
-        if trainer is None:
-            say(f"{folder} is trained already")
-        else:
-            _train(trainer, folder)
-            _look_at(folder, prepared, request.device)
+    with _releasing(world):
+        if not _there(request):
+            return
+        corpus = open_corpus(request.corpus)
+    folders = {family: _folder(request.name or corpus.name, family) for family in request.families}
+    with ExitStack() as stack:  # before minutes are spent on the corpus
+        for folder in () if request.dry_run else folders.values():
+            stack.enter_context(claimed(folder))
+        with _releasing(world):
+            opened = _opened(folders, request)
+            if request.resume and not opened:
+                say(f"there is nothing to resume at {' or '.join(map(str, folders.values()))}: beginning")
+            for checkpoint in opened.values():  # what one family was begun with, the other goes on with
+                request = dataclasses.replace(request, begun=checkpoint.config)
+            prepared = _prepared(request, corpus, opened)
+            for line in prepared.lines():
+                say(line)
+        for family, folder in folders.items():  # one after the other, on the corpus read once
+            _train_one(request, family, folder, opened.get(family), prepared, world)
+
+
+def _train_one(
+    request: Request,
+    family: str,
+    folder: Path,
+    opened: Checkpoint | None,
+    prepared: Prepared,
+    world: World,
+) -> None:
+    """Train a new bot, or go on with one; not with one that has come to its end and is as it shall be."""
+    from chatbot.checkpoint import Checkpoint
+    from chatbot.terminal.progress import say
+
+    config = _config(request, family, opened, prepared)
+    job = Job(folder=folder, config=config, prepared=prepared, device=request.device)
+    if request.dry_run:
+        say(_plan(job))
+        return
+    trainer = _trainer(world.share(job), world)
+    trainer.check_memory()
+    changed = opened is None or _training(config) != _training(opened.config)
+    if opened is None:  # only now: a corpus too small to learn from leaves no folder behind
+        Checkpoint.create(folder, config, prepared.tokenizer)
+    elif changed:
+        opened.configure(config)
+    if world.share(changed or not trainer.done):
+        _train(trainer, folder, request.logs)
+        _look_at(folder, prepared, request.device)
+    else:
+        say(f"{folder} is trained already")
+
+
+def _plan(job: Job) -> str:
+    """What a training by one process would be, in a line, by the speed of a few seconds' steps."""
+    from chatbot.terminal.progress import duration, track
+    from chatbot.training.world import World
+
+    trainer = _trainer(job, World())
+    trainer.check_memory()
+    with track(f"measuring {job.config.family}"):
+        step = trainer.rehearse(REHEARSAL)
+    config, epoch = trainer.config, len(trainer.batches.plan())
+    steps = min((config.steps or math.inf), 60 * config.minutes / step if config.minutes else math.inf)
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    return (
+        f"{job.folder} would be a {job.config.family} of {parameters:,} parameters: about {steps:,.0f} steps "
+        f"in {duration(steps * step)}, {steps / epoch:.1f} times through the corpus, "
+        f"{trainer.memory / 1e9:.1f} GB of memory"
+    )
 
 
 def _check_settings(request: Request) -> None:
@@ -229,15 +329,21 @@ def _wanted(request: Request, owner: str) -> Any:  # Any: as above
     return override(wanted, request.settings[owner], owner)
 
 
-def _download(corpus: Path) -> None:
+def _there(request: Request) -> bool:
+    """Whether the corpus is there by now: what can be downloaded is, unless this is a dry run."""
     from chatbot.corpus import download
     from chatbot.terminal.progress import say, track
 
-    source = download.wanted(corpus)
-    if source is not None:
-        say(f"{corpus} holds no data: downloading {source.url}")
-        with track("downloading", in_bytes=True) as progress:
-            download.fetch(source, corpus, progress)
+    source = download.wanted(request.corpus)
+    if source is None:
+        return True
+    if request.dry_run:
+        say(f"{request.corpus} holds no data: {source.url} would be downloaded")
+        return False
+    say(f"{request.corpus} holds no data: downloading {source.url}")
+    with track("downloading", in_bytes=True) as progress:
+        download.fetch(source, request.corpus, progress)
+    return True
 
 
 def _folder(name: str, family: str) -> Path:
@@ -251,13 +357,21 @@ def _opened(folders: dict[str, Path], request: Request) -> dict[str, Checkpoint]
     from chatbot.checkpoint import Checkpoint
 
     there = {family: folder for family, folder in folders.items() if os.path.lexists(folder)}
-    if there and not request.resume:
+    if there and not (request.resume or all(map(_is_ours, there.values()))):
         names, verb = " and ".join(map(str, there.values())), "exists" if len(there) == 1 else "exist"
         raise CheckpointError(f"{names} {verb} already", "go on with --resume, or give another --name")
     opened = {family: Checkpoint.load(folder) for family, folder in there.items()}
     for checkpoint in opened.values():
         _check_kept(checkpoint, request)
     return opened
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether this run of torchrun began the bot, and begins again as a process was lost."""
+    from chatbot.checkpoint import Checkpoint
+    from chatbot.training.world import run_id
+
+    return bool(run_id()) and Checkpoint.load(folder).run == run_id()
 
 
 def _check_kept(checkpoint: Checkpoint, request: Request) -> None:
@@ -322,33 +436,38 @@ def _prepared(request: Request, corpus: Corpus, opened: dict[str, Checkpoint]) -
     return prepared
 
 
-def _trainer(
-    request: Request, family: str, folder: Path, opened: Checkpoint | None, prepared: Prepared
-) -> Trainer | None:
-    """A trainer, new or resumed; None if there is nothing left to do."""
+def _config(request: Request, family: str, opened: Checkpoint | None, prepared: Prepared) -> BotConfig:
+    """The bot's, with the training as it is wanted now."""
+    config = opened.config if opened else _bot_config(request, family, prepared)
+    training = override(_training(config), request.settings["training"], "training")
+    return dataclasses.replace(config, training=to_dict(training))
+
+
+def _training(config: BotConfig) -> TrainingConfig:
+    from chatbot.training import TrainingConfig
+
+    return from_dict(TrainingConfig, config.training, "training")
+
+
+def _trainer(job: Job, world: World) -> Trainer:
+    """A trainer, new or resumed."""
     from chatbot.checkpoint import Checkpoint
     from chatbot.decoding import SamplingConfig
     from chatbot.engines.torch import build, choose_device
     from chatbot.preparation import ExamplesConfig
-    from chatbot.training import Trainer, TrainingConfig
+    from chatbot.training import Trainer
 
-    config = opened.config if opened else _bot_config(request, family, prepared)
-    before = from_dict(TrainingConfig, config.training, "training")
-    training = override(before, request.settings["training"], "training")
-    trainer = Trainer(
-        build(family, config.model, training.seed).to(choose_device(request.device)),
-        opened or Checkpoint(folder, config, prepared.tokenizer),
-        prepared.train,
-        prepared.validation,
+    config, training = job.config, _training(job.config)
+    return Trainer(
+        build(config.family, config.model, training.seed).to(choose_device(job.device)),
+        Checkpoint(job.folder, config, job.prepared.tokenizer),
+        job.prepared.train,
+        job.prepared.validation,
         training,
         from_dict(ExamplesConfig, config.examples, "examples"),
         from_dict(SamplingConfig, config.sampling, "sampling"),
+        world,
     )
-    if opened is None:  # only now: a corpus too small to learn from leaves no folder behind
-        Checkpoint.create(folder, config, prepared.tokenizer)
-    elif training != before:
-        opened.configure(dataclasses.replace(config, training=to_dict(training)))
-    return None if trainer.done and training == before else trainer
 
 
 def _bot_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
@@ -369,12 +488,12 @@ def _bot_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
     )
 
 
-def _train(trainer: Trainer, folder: Path) -> None:
+def _train(trainer: Trainer, folder: Path, logs: Sequence[str]) -> None:
     """Train to the end; Ctrl-C is a KeyboardInterrupt, but only when everything is saved."""
     from chatbot.terminal.progress import say, show
 
     with _interrupting(trainer):
-        stopped = show(trainer.run())
+        stopped = show(logged(trainer.run(), [LOGS.load(kind) for kind in logs], folder))
     if stopped.reason == "interrupted":
         say(f"saved in {folder}; to go on, give the same command with --resume")
         raise KeyboardInterrupt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
@@ -21,10 +21,14 @@ from rich.progress import (
 from rich.text import Text
 
 from chatbot.terminal.text import printable
-from chatbot.training import Evaluated, Event, Sampled, Saved, Started, StepDone, Stopped
+from chatbot.training import Evaluated, Event, RolledBack, Sampled, Saved, Started, StepDone, Stopped
 
 FEW = 50  # replies to validate on
 EVERY = 10.0  # seconds between the lines in a pipe
+LINE = "step {step}  {done}  loss {loss} nats/token  rate {rate}  {speed}  {left} left"
+NARROW, WIDE = 90, 130  # columns from which on there is room for more than the loss, and for everything
+BARS = "▁▂▃▄▅▆▇█"
+POINTS = 20  # of the curve
 
 Advance = Callable[[int, int], None]  # (done, total); a total of 0 is not known
 Begin = Callable[[str], Advance]
@@ -37,18 +41,19 @@ def show(events: Iterable[Event], console: Console | None = None) -> Stopped:
 
 
 def _bar(events: Iterable[Event], console: Console) -> Stopped:
-    stopped = None
-    with Progress(*_training_columns(), console=console) as progress:
-        task = progress.add_task("training", total=1.0, loss="-", validation="-", speed="", left="-")
+    stopped, curve = None, list[float]()
+    with Progress(*_training_columns(console.width), console=console) as progress:
+        task = progress.add_task(
+            "training", total=1.0, loss="-", validation="-", curve="", rate="-", speed="", left="-"
+        )
         for event in events:
             match event:
                 case StepDone():
-                    n = _numbers(event)
-                    progress.update(
-                        task, completed=event.progress, loss=n["loss"], speed=n["speed"], left=n["left"]
-                    )
+                    progress.tasks[0].fields.update(_numbers(event))
+                    progress.update(task, completed=event.progress)
                 case Evaluated():
-                    progress.update(task, validation=f"{event.nats_per_word:.3f}")
+                    curve.append(event.nats_per_word)
+                    progress.update(task, validation=f"{curve[-1]:.3f}", curve=sparkline(curve))
                 case Stopped():
                     stopped = event
                     progress.stop()  # the bar stays above what is said last
@@ -63,9 +68,7 @@ def _lines(events: Iterable[Event], console: Console) -> Stopped:
         if isinstance(event, StepDone) and event.seconds >= shown + EVERY:
             shown = event.seconds
             numbers = _numbers(event)
-            _print(
-                console, "step {step}  {done}  loss {loss} nats/token  {speed}  {left} left".format(**numbers)
-            )
+            _print(console, LINE.format(**numbers))
         elif isinstance(event, Stopped):
             stopped = event
         _print(console, describe(event))
@@ -96,13 +99,17 @@ def describe(event: Event) -> str:
             )
         case Saved():
             return f"saved {event.folder}" if event.best else ""
+        case RolledBack():
+            return f"{event.what}: going on after step {event.to} with half the learning rate"
         case Stopped():
             end, took = ENDS.get(event.reason, event.reason), duration(event.seconds)
-            return f"{end} after {event.step} steps, {took}; the bot is that of step {event.best_step}"
+            kept = f"{end} after {event.step} steps, {took}; the bot is that of step {event.best_step}"
+            return f"{kept}{SPIKES.format(event.skipped)}" if event.skipped else kept
         case _:
             return ""
 
 
+SPIKES = "\n{:,} steps were skipped: their gradients were far longer than usual"
 ENDS = {
     "finished": "finished",
     "early": "stopped early: no longer getting better",
@@ -205,21 +212,30 @@ def _numbers(event: StepDone) -> dict[str, str]:
         "step": str(event.step),
         "done": f"{event.progress:.0%}",
         "loss": f"{event.loss:.3f}",
+        "rate": f"{event.learning_rate:.1e}",
         "speed": f"{event.tokens_per_second:,.0f} tokens/s",
         "left": duration(event.seconds_left),
     }
 
 
-def _training_columns() -> list[ProgressColumn]:
-    return [
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        TextColumn("loss {task.fields[loss]}"),
-        TextColumn("validation {task.fields[validation]}"),
-        TextColumn("{task.fields[speed]}"),
-        TextColumn("{task.fields[left]} left"),
-    ]
+def _training_columns(width: int) -> list[ProgressColumn]:
+    """What finds room in so many columns."""
+    loss, left = TextColumn("loss {task.fields[loss]}"), TextColumn("{task.fields[left]} left")
+    if width < NARROW:
+        return [BarColumn(bar_width=None), TaskProgressColumn(), loss, left]
+    validation, speed = "validation {task.fields[validation]}", TextColumn("{task.fields[speed]}")
+    begin = [TextColumn("{task.description}"), BarColumn(bar_width=None), TaskProgressColumn(), loss]
+    if width < WIDE:
+        return [*begin, TextColumn(validation), speed, left]
+    rate = TextColumn("rate {task.fields[rate]}")
+    return [*begin, TextColumn(validation + " {task.fields[curve]}"), rate, speed, left]
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The last values as little bars, from the lowest of them to the highest."""
+    shown = values[-POINTS:]
+    low, span = min(shown), (max(shown) - min(shown)) or 1.0
+    return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in shown)
 
 
 def _work_columns(in_bytes: bool) -> list[ProgressColumn]:

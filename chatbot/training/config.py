@@ -1,0 +1,59 @@
+"""How a model learns."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from chatbot.config import setting
+from chatbot.engines.base import Precision
+from chatbot.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a model learns. Lengths are in minutes or in steps; the one that ends first counts."""
+
+    minutes: float = setting(30.0, "minutes to train each model; 0 for no limit")
+    steps: int = setting(0, "optimizer steps; 0 for no limit")
+    batch_tokens: int = setting(
+        2048, "tokens of a step, padding included; a token that is only read counts a quarter"
+    )
+    learning_rate: float = setting(0.0, "its highest value, after the warm-up; 0 for the model family's own")
+    warmup: float = setting(0.03, "the share of the training in which the learning rate rises")
+    final_rate: float = setting(0.05, "where the learning rate ends, as a share of its highest value")
+    optimizer: Literal["adamw", "muon"] = setting("adamw", "what follows the gradients: adamw or muon")
+    weight_decay: float = setting(0.05, "AdamW's decay of matrices; vectors are spared")
+    clip: float = setting(1.0, "the longest gradient")
+    label_smoothing: float = setting(0.0, "the share of each target spread over all tokens")
+    evaluations: int = setting(20, "how often to validate during the training")
+    validation: int = setting(2000, "exchanges of the validation split to use; 0 for all of it")
+    patience: int = setting(5, "stop after so many validations without improvement; 0 never stops early")
+    precision: Precision = setting(
+        "auto", "of products: auto takes bfloat16 where it is faster; weights are always float32"
+    )
+    shard: bool = setting(
+        False, "under torchrun, whether each process keeps only a part of the weights: for large models"
+    )
+    seed: int = setting(0, "the same seed, corpus and number of steps give the same bot")
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{item.name} must be a finite number, not {value}")
+        if self.seed >= 1 << 63:
+            raise ConfigError(f"seed must be under 2**63, not {self.seed}")
+        if self.minutes < 0 or self.steps < 0 or not (self.minutes or self.steps):
+            raise ConfigError("training needs a length: minutes or steps, over 0")
+        for name in ("batch_tokens", "clip", "evaluations"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be over 0, not {getattr(self, name)}")
+        for name in ("warmup", "final_rate", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 0 and under 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "weight_decay", "validation", "patience", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} must not be negative, not {getattr(self, name)}")

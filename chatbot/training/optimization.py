@@ -1,0 +1,85 @@
+"""The optimizer and its learning rate."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chatbot.engines.torch import AnyModel
+from chatbot.errors import ConfigError
+from chatbot.training.config import TrainingConfig
+
+
+def learning_rate(config: TrainingConfig, progress: float) -> float:
+    """Linear warm-up, then half a cosine (Loshchilov & Hutter 2017) down to final_rate."""
+    if progress < config.warmup:
+        return config.learning_rate * max(progress / config.warmup, 0.01)
+    along = (progress - config.warmup) / (1 - config.warmup)
+    share = config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * min(1, along))) / 2
+    return config.learning_rate * share
+
+
+class Optimizer:
+    """One or several of torch's, as one; each parameter belongs to one of them."""
+
+    def __init__(self, *parts: torch.optim.Optimizer) -> None:
+        self.parts = parts
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """All parameter groups: their "lr" may be set."""
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self, rate: float) -> None:
+        """Follow the gradients at that learning rate."""
+        for group in self.groups:
+            group["lr"] = rate
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for part in self.parts:
+            part.zero_grad(set_to_none=True)
+
+    def state(self, parameter: nn.Parameter) -> dict[str, Tensor]:
+        """What is remembered of a parameter; empty before the first step."""
+        found = [part.state[parameter] for part in self.parts if parameter in part.state]
+        return dict(found[0]) if found else {}
+
+    def restore(self, parameter: nn.Parameter, state: dict[str, Tensor]) -> None:
+        """Remember that of a parameter instead; nothing, if it is empty or of another kind of optimizer."""
+        for part in self.parts:
+            part.state.pop(parameter, None)
+            fits = isinstance(part, torch.optim.AdamW) == ("exp_avg" in state)
+            if state and fits and any(parameter is p for group in part.param_groups for p in group["params"]):
+                part.state[parameter] = state
+
+
+def optimizer(model: AnyModel, config: TrainingConfig) -> Optimizer:
+    """AdamW (Loshchilov & Hutter 2019), weight decay on matrices only.
+
+    With "muon", the matrices inside of the model are moved by Muon (Jordan et al. 2024), at AdamW's length
+    of step (Liu et al. 2025, eq. 4); embeddings and vectors are AdamW's still.
+    """
+    inner = [p for name, p in model.named_parameters() if p.dim() == 2 and not name.startswith("embed")]
+    chosen = set(inner) if config.optimizer == "muon" else set()
+    rest = [p for p in model.parameters() if p not in chosen]
+    groups = [
+        {"params": [p for p in rest if p.dim() >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    adam = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+    return Optimizer(adam, _muon(inner, config)) if chosen else Optimizer(adam)
+
+
+def _muon(matrices: list[nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
+    try:
+        from torch.optim import Muon
+    except ImportError:
+        raise ConfigError("Muon needs torch 2.9 or newer", "--set training.optimizer=adamw") from None
+    decay = config.weight_decay
+    return Muon(matrices, lr=config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
