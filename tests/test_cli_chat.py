@@ -322,7 +322,8 @@ def test_what_is_typed_while_the_bot_loads_is_said_at_the_prompt(tmp_path: Path)
 
 
 def test_ctrl_c_in_a_real_terminal_stops_a_reply_and_stays(tmp_path: Path) -> None:
-    slow = 'scripted_bot("one two three four five six seven", looks=lambda i, n: __import__("time").sleep(i) or [1 / n] * n)'
+    looks = 'lambda i, n: __import__("time").sleep(i) or [1 / n] * n'
+    slow = f'scripted_bot("one two three four five six seven", looks={looks})'
     program = PROGRAM.replace('"東京 \\x1b[31m")', f'"")\nbot = {slow}')
     assert slow in program
     terminal = Terminal(tmp_path, sys.executable, "-c", program, "chat")
