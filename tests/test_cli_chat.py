@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -263,6 +264,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**kept, **ours, "TERM": "xterm-256color", **more}
 
 
+def _heeds_ctrl_c() -> None:
+    """What runs in a shell's background ignores it, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A program in a pseudo-terminal. Its prompt is open where it switches bracketed paste on."""
 
@@ -270,7 +276,12 @@ class Terminal:
 
     def __init__(self, home: Path, *command: str, **more: str) -> None:
         self._child = pexpect.spawn(
-            command[0], list(command[1:]), env=environment(home, **more), encoding="utf-8", timeout=20
+            command[0],
+            list(command[1:]),
+            env=environment(home, **more),
+            encoding="utf-8",
+            timeout=20,
+            preexec_fn=_heeds_ctrl_c,
         )
 
     def type(self, keys: str, *shown: str, prompt: str = OPEN) -> str:
