@@ -26,6 +26,7 @@ from chatbot.models import FAMILIES
 
 DEFAULTS = "as it is"
 Settings = tuple[str, ...]
+Curve = np.ndarray[tuple[int, int], np.dtype[np.float64]]  # a row for each validation
 # Of both families, then of each.
 CHOICES: Mapping[str, Settings] = {
     DEFAULTS: (),
@@ -113,13 +114,13 @@ def _metrics(folder: Path, family: str, choice: str) -> Path:
     return folder / "checkpoints" / f"{_named(choice)}-{family}" / "metrics.jsonl"
 
 
-def read(file: Path) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def read(file: Path) -> Curve:
     """Minutes, nats per word and steps of each validation (n, 3)."""
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     return np.array([(x["seconds"] / 60, x["nats_per_word"], x["step"]) for x in lines]).reshape(-1, 3)
 
 
-def table(found: Mapping[str, np.ndarray[tuple[int, int], np.dtype[np.float64]]]) -> Iterator[str]:
+def table(found: Mapping[str, Curve]) -> Iterator[str]:
     """Markdown, the best first."""
     ends = {name: float(curve[:, 1].min()) for name, curve in found.items()}
     seeds = [ends[name] for name in (DEFAULTS, "another seed", "a third seed") if name in ends]
@@ -133,7 +134,7 @@ def table(found: Mapping[str, np.ndarray[tuple[int, int], np.dtype[np.float64]]]
         yield f"| {name} | {found[name][-1, 2]:,.0f} | {ends[name]:.3f} | {by:+.3f} | {share} |"
 
 
-def draw(found: Mapping[str, np.ndarray[tuple[int, int], np.dtype[np.float64]]], path: Path) -> None:
+def draw(found: Mapping[str, Curve], path: Path) -> None:
     """Nats per word against minutes."""
     import matplotlib as mpl
 

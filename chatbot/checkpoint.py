@@ -204,14 +204,12 @@ class Checkpoint:
                 file.write_text(text, encoding="utf-8", errors="replace")
             except OSError as error:
                 raise CheckpointError(f"{file} cannot be written: {error.strerror}") from None
-            return
-        with _beside(file) as partial:
-            partial.write_text(text, encoding="utf-8", errors="replace")
+        else:
+            _replace(file, text)
 
     def save_text(self, name: str, text: str) -> None:
         """Replace a text file of the folder: the evaluation, the card."""
-        with _beside(self.folder / name) as partial:
-            partial.write_text(text, encoding="utf-8", errors="replace")
+        _replace(self.folder / name, text)
 
     def forget_after(self, step: int) -> None:
         """Drop the lines of metrics.jsonl that a resumed training will write again."""
@@ -402,6 +400,11 @@ def _beside(file: Path) -> Iterator[Path]:
     except BaseException:
         _remove(partial)
         raise
+
+
+def _replace(file: Path, text: str) -> None:
+    with _beside(file) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _text(file: Path) -> str:

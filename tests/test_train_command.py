@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -498,3 +499,20 @@ def test_an_unknown_family_or_size_is_a_usage_error(bare: Path) -> None:
         result = run("owls", *arguments)
         assert result.exit_code == 2, arguments
         assert arguments[1] in result.stderr
+
+
+def test_a_dry_run_says_what_would_be_and_leaves_nothing(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatbot.cli.train.REHEARSAL", 0.0)
+    before = sorted(bare.rglob("*"))
+    said = train("owls", "--steps", "60", "--dry-run").stderr
+    for family in FAMILIES:
+        assert re.search(
+            rf"checkpoints/owls-{family} would be a {family} of [\d,]+ parameters: about 60 steps", said
+        )
+    assert sorted(bare.rglob("*")) == before
+
+
+def test_too_little_memory_is_said_before_there_is_a_bot(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatbot.training.memory.available", lambda device: 1000.0)
+    assert "GB of memory" in failure("owls", "--model", "gpt", "--size", "nano", "--steps", "2")
+    assert not bots(bare)
