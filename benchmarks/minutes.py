@@ -89,13 +89,17 @@ def main(corpus: Path, family: str, minutes: float, size: str, names: tuple[str,
     folder = out / f"{family}-{size}-{minutes:g}"
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or known:
-        if not _is_done(folder, family, name):
+        if not is_done(_metrics(folder, family, name).parent):
             length = ["--model", family, "--size", size, "--time", f"{minutes}m", "--resume"]
             changes = [part for setting in known[name] for part in ("--set", setting)]
             command = ["train", str(corpus.resolve()), "--name", _named(name), *length, *changes]
             subprocess.run([sys.executable, "-m", "chatbot", *command], cwd=folder, check=True)
     found = {name: read(_metrics(folder, family, name)) for name in known}
-    found = {name: curve for name, curve in found.items() if len(curve) and _is_done(folder, family, name)}
+    found = {
+        name: curve
+        for name, curve in found.items()
+        if len(curve) and is_done(_metrics(folder, family, name).parent)
+    }
     click.echo("\n".join(table(found)))
     draw(found, folder / "curves.svg")
 
@@ -104,9 +108,10 @@ def _named(choice: str) -> str:
     return choice.replace(" ", "-").replace(",", "")
 
 
-def _is_done(folder: Path, family: str, choice: str) -> bool:
-    file = _metrics(folder, family, choice)
-    saved = Checkpoint.load(file.parent).training_state() if file.exists() else None
+def is_done(bot: Path) -> bool:
+    """Whether a bot's training came to its end."""
+    there = (bot / "metrics.jsonl").exists()
+    saved = Checkpoint.load(bot).training_state() if there else None
     return saved is not None and bool(saved[1]["position"]["done"])
 
 

@@ -30,6 +30,7 @@ from chatbot.models.loss import output_loss
 from chatbot.models.seq2seq import Seq2Seq
 from chatbot.preparation import Encoded, ExamplesConfig, dialogues, exchanges
 from chatbot.sizes import DEFAULT_SIZE, SIZES
+from chatbot.tokenizer import TokenizerConfig
 from chatbot.training import TrainingConfig
 from chatbot.training.memory import keep_freed
 from chatbot.training.optimization import optimizer
@@ -206,7 +207,7 @@ def main(size: str, tokens: int) -> None:
     speeds = f"{found['float32']:.0f} GFLOP/s in float32, {found['bfloat16']:.0f} in bfloat16"
     click.echo(f"{machine}; products {speeds}; memory {found['copy']:.1f} GB/s")
     for family in FAMILIES:
-        config = FAMILIES.load(family).Config.sized(SIZES[size], SIZES[size].vocabulary)
+        config = FAMILIES.load(family).Config.sized(SIZES[size], TokenizerConfig().vocabulary)
         model = build(family, to_dict(config), seed=0).train()
         data = corpus(config.vocabulary)
         examples = (dialogues if model.learns_prompt else exchanges)(data, ExamplesConfig())

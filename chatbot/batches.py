@@ -38,7 +38,7 @@ class PairBatch(Batch):
     prompt: Tensor
     reply: Tensor
     # Recurrent layers pay for each step, so replies are rounded finely.
-    PROMPT_STEP: ClassVar[int] = 16
+    PROMPT_STEP: ClassVar[int] = 8
     REPLY_STEP: ClassVar[int] = 4
 
     @classmethod
@@ -68,7 +68,7 @@ class StreamBatch(Batch):
 
     tokens: Tensor
     targets: Tensor
-    STEP: ClassVar[int] = 16
+    STEP: ClassVar[int] = 8
 
     @classmethod
     def collate(cls, examples: Sequence[Example]) -> StreamBatch:
@@ -132,7 +132,11 @@ class Batches:
             self.index += 1
             if self.index == len(self.plan()):
                 self.epoch, self.index = self.epoch + 1, 0
-            yield _collated(self.kind, self.examples, rows, self.share)
+            yield self.collated(rows)
+
+    def collated(self, rows: NDArray[np.int64]) -> PairBatch | StreamBatch:
+        """This process's share of these rows of `examples`."""
+        return _collated(self.kind, self.examples, rows, self.share)
 
     @property
     def progress(self) -> float:

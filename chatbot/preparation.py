@@ -250,6 +250,11 @@ def dialogues(data: Encoded, config: ExamplesConfig) -> Examples:
     return Examples(data, np.array(spans, np.int64).reshape(-1, 2), config, whole=True)
 
 
+def learned(data: Encoded, config: ExamplesConfig, whole: bool) -> Examples:
+    """What a model is trained on: whole dialogues, or a reply at a time."""
+    return (dialogues if whole else exchanges)(data, config)
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """How well replies are predicted, in units that do not depend on the tokenizer.

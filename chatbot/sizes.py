@@ -9,23 +9,22 @@ from chatbot.errors import ConfigError, suggestion
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """vocabulary: pieces of the tokenizer; width: of every layer; depth: Transformer blocks.
+    """width: of every layer; depth: Transformer blocks. A family derives the rest (heads, recurrent layers).
 
-    A family derives the rest (heads, recurrent layers) from these.
+    The vocabulary is the tokenizer's for all sizes: fewer pieces were worse even for the smallest.
     """
 
-    vocabulary: int
     width: int
     depth: int
 
 
 # What the models come to stands in the README, and a test holds it to the truth.
 SIZES: dict[str, Size] = {
-    "nano": Size(vocabulary=1024, width=64, depth=2),
-    "micro": Size(vocabulary=4096, width=128, depth=4),
-    "small": Size(vocabulary=8192, width=256, depth=4),
-    "medium": Size(vocabulary=8192, width=384, depth=6),
-    "base": Size(vocabulary=16384, width=512, depth=8),
+    "nano": Size(width=64, depth=2),
+    "micro": Size(width=128, depth=4),
+    "small": Size(width=256, depth=4),
+    "medium": Size(width=384, depth=6),
+    "base": Size(width=512, depth=8),
 }
 DEFAULT_SIZE = "small"
 

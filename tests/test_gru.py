@@ -50,6 +50,17 @@ def results(run: Run, parameters: Mapping[str, Tensor], steps: int) -> dict[str,
     return {"states": states.detach(), **gradients}
 
 
+def test_a_gpu_runs_the_same_layer_by_torchs_kernel() -> None:
+    ours, _ = twins()
+    named = dict(ours.named_parameters())
+    here = results(ours, named, STEPS)
+    for parameter in ours.parameters():
+        parameter.grad = None
+    there = results(ours.by_torch, named, STEPS)
+    for name, value in there.items():
+        assert torch.allclose(here[name], value, rtol=1e-5, atol=1e-5), name
+
+
 @pytest.mark.parametrize("steps", [1, 2, STEPS])
 def test_outputs_and_all_gradients_are_those_of_torch(steps: int) -> None:
     ours, theirs = both(steps)

@@ -55,6 +55,10 @@ WITHIN = {  # the order inside of a package
     "chatbot.training.optimization": 0.5,
     "chatbot.training.memory": 0,
     "chatbot.training.world": 0,
+    "chatbot.training.compiling": 0.5,
+    "chatbot.training.expectation": 0,
+    "chatbot.training.pace": 0.7,
+    "chatbot.training.choice": 0.8,
     "chatbot.training.trainer": 1,
 }
 DOOR = ("chatbot", "chatbot.bot")  # `from chatbot import Bot`, imported when it is asked for
@@ -164,8 +168,11 @@ def test_few_modules_need_torch() -> None:
         "chatbot.batches",
         "chatbot.engines.torch",
         "chatbot.logs.tensorboard",
+        "chatbot.training.choice",
+        "chatbot.training.compiling",
         "chatbot.training.memory",
         "chatbot.training.optimization",
+        "chatbot.training.pace",
         "chatbot.training.trainer",
         "chatbot.training.world",
         "chatbot.evaluation.likelihood",

@@ -30,7 +30,7 @@ from chatbot.training.optimization import optimizer
 
 torch.set_num_threads(1)
 family, size, rows = sys.argv[1], sys.argv[2], int(sys.argv[3])
-config = FAMILIES.load(family).Config.sized(SIZES[size], SIZES[size].vocabulary)
+config = FAMILIES.load(family).Config.sized(SIZES[size], 8192)
 model = build(family, to_dict(config), 0).train()
 follow = optimizer(model, TrainingConfig(learning_rate=1e-3))
 example = Example(list(range(5, 37)), list(range(5, 37)), whole=model.learns_prompt)

@@ -14,6 +14,7 @@ from chatbot.cli import COMMANDS, main
 from chatbot.cli.list import count
 from chatbot.corpus import open_corpus
 from chatbot.sizes import SIZES
+from chatbot.tokenizer import TokenizerConfig
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -68,5 +69,5 @@ def test_the_table_of_sizes_is_what_the_models_come_to(name: str) -> None:
     for family in FAMILIES:
         model = FAMILIES.load(family)
         with torch.device("meta"):
-            built = model(model.Config.sized(SIZES[name], SIZES[name].vocabulary))
+            built = model(model.Config.sized(SIZES[name], TokenizerConfig().vocabulary))
         assert f" {count(sum(p.numel() for p in built.parameters()))} " in row, family

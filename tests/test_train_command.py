@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 from chatbot.bot import Bot
 from chatbot.checkpoint import Checkpoint, claimed
 from chatbot.cli import main
-from chatbot.cli.train import Duration
+from chatbot.cli.request import Duration
 from chatbot.models import FAMILIES
 from chatbot.sizes import SIZES
 from chatbot.training import StepDone, Trainer

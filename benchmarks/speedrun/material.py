@@ -18,7 +18,6 @@ from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import Folds, split
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.preparation import UNCUT, Encoded, Examples, ExamplesConfig, encode, exchanges, unigram_figures
-from chatbot.sizes import DEFAULT_SIZE, SIZES
 from chatbot.tokenizer import Tokenizer, TokenizerConfig
 
 JUDGED = 2000  # replies, evenly spread over those that can be judged
@@ -49,7 +48,7 @@ class Material:
     def tokenizer(self) -> Tokenizer:
         """For recipes that bring none: ours, of the default size."""
         texts = (turn.text for dialogue in self.folds.train for turn in dialogue.turns)
-        return Tokenizer.train(texts, TokenizerConfig(vocabulary=SIZES[DEFAULT_SIZE].vocabulary))
+        return Tokenizer.train(texts, TokenizerConfig())
 
     @cached_property
     def train(self) -> Encoded:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -91,7 +92,8 @@ class ReplyModel(nn.Module, Generic[B, S]):
     Config: ClassVar[type[ModelConfig]]
     config: ModelConfig
     batch: ClassVar[type[PairBatch | StreamBatch]]
-    learning_rate: ClassVar[float]  # the highest, unless the training says otherwise
+    # The highest at a width of 256, unless the training says otherwise: see `peak_rate`.
+    learning_rate: ClassVar[float]
     learns_prompt: ClassVar[bool] = False  # whether one example can teach a whole dialogue
 
     def loss(self, batch: B, smoothing: float = 0.0) -> Loss:
@@ -101,6 +103,16 @@ class ReplyModel(nn.Module, Generic[B, S]):
         features, targets = features.flatten(0, 1)[rows], targets.flatten()[rows]
         total = output_loss(self._product(features), *self.output_layer(), targets, smoothing)
         return Loss(total, int((targets != IGNORE).sum()))
+
+    @property
+    def stack(self) -> Iterable[nn.Module]:
+        """Layers of one kind, in which most of a training step's time goes: worth compiling. None usually."""
+        return ()
+
+    @property
+    def peak_rate(self) -> float:
+        """The family's learning rate at this width: the wider, the lower (Yang et al. 2022, table 8)."""
+        return self.learning_rate * 256 / self.config.width
 
     def forward(self, batch: B, smoothing: float = 0.0) -> Loss:
         """`loss`: what torch's wrappers around a model call."""

@@ -9,7 +9,7 @@ head width, N layers.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -79,7 +79,7 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
 
     Config = GPTConfig
     config: GPTConfig
-    learning_rate = 1e-3
+    learning_rate = 2e-3
     batch = StreamBatch
     learns_prompt = True
 
@@ -95,6 +95,10 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
         )
         self.norm = nn.RMSNorm(config.width, eps=1e-5)
         self._initialise()
+
+    @property
+    def stack(self) -> Iterable[nn.Module]:
+        return self.blocks
 
     def predict(self, batch: StreamBatch) -> tuple[Tensor, Tensor]:
         positions = torch.arange(batch.tokens.size(1), device=batch.tokens.device)[None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 
 from rich.console import Console
@@ -22,6 +23,7 @@ from rich.text import Text
 
 from chatbot.terminal.text import printable
 from chatbot.training import Evaluated, Event, RolledBack, Sampled, Saved, Started, StepDone, Stopped
+from chatbot.training.choice import Plan
 
 FEW = 50  # replies to validate on
 EVERY = 10.0  # seconds between the lines in a pipe
@@ -107,6 +109,29 @@ def describe(event: Event) -> str:
             return f"{kept}{SPIKES.format(event.skipped)}" if event.skipped else kept
         case _:
             return ""
+
+
+def chosen(family: str, plans: Sequence[Plan]) -> str:
+    """Which size a training by time takes, what the others would come to, and what to expect."""
+    by_size = sorted(plans, key=lambda plan: plan.parameters)
+    figures = ", ".join(f"{plan.size} {plan.nats:.2f}" for plan in by_size if plan.nats is not None)
+    return (
+        f"{family}: nats/word to expect of each size by then (on Cornell; other corpora differ): {figures}\n"
+        f"taking {plans[0].size}: {_extent(plans[0])}"
+    )
+
+
+def planned(folder: Path, family: str, plan: Plan) -> str:
+    """What a training would be."""
+    expected = f"; nats/word to expect (on Cornell): {plan.nats:.2f}" if plan.nats is not None else ""
+    return f"{folder} would be a {family} of {plan.parameters:,} parameters: {_extent(plan)}{expected}"
+
+
+def _extent(plan: Plan) -> str:
+    return (
+        f"about {plan.steps:,.0f} steps in {duration(plan.seconds)}, {plan.epochs:.1f} times through the "
+        f"corpus, {plan.memory / 1e9:.1f} GB of memory"
+    )
 
 
 SPIKES = "\n{:,} steps were skipped: their gradients were far longer than usual"

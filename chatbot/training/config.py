@@ -21,9 +21,13 @@ class TrainingConfig:
     batch_tokens: int = setting(
         2048, "tokens of a step, padding included; a token that is only read counts a quarter"
     )
-    learning_rate: float = setting(0.0, "its highest value, after the warm-up; 0 for the model family's own")
+    learning_rate: float = setting(0.0, "its highest value, after the warm-up; 0 for the model's own")
     warmup: float = setting(0.03, "the share of the training in which the learning rate rises")
+    warmup_steps: int = setting(100, "the steps in which it rises at the least; of a short training, a third")
     final_rate: float = setting(0.05, "where the learning rate ends, as a share of its highest value")
+    schedule: Literal["cosine", "stable"] = setting(
+        "cosine", "how the learning rate falls: in half a cosine, or in a line in the last fifth"
+    )
     optimizer: Literal["adamw", "muon"] = setting("adamw", "what follows the gradients: adamw or muon")
     weight_decay: float = setting(0.05, "AdamW's decay of matrices; vectors are spared")
     clip: float = setting(1.0, "the longest gradient")
@@ -33,6 +37,9 @@ class TrainingConfig:
     patience: int = setting(5, "stop after so many validations without improvement; 0 never stops early")
     precision: Precision = setting(
         "auto", "of products: auto takes bfloat16 where it is faster; weights are always float32"
+    )
+    compile: Literal["auto", "on", "off"] = setting(
+        "auto", "compile the layers; auto: in trainings by time that are long enough to be worth it"
     )
     shard: bool = setting(
         False, "under torchrun, whether each process keeps only a part of the weights: for large models"
@@ -54,6 +61,6 @@ class TrainingConfig:
         for name in ("warmup", "final_rate", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 0 and under 1, not {getattr(self, name)}")
-        for name in ("learning_rate", "weight_decay", "validation", "patience", "seed"):
+        for name in ("learning_rate", "weight_decay", "warmup_steps", "validation", "patience", "seed"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must not be negative, not {getattr(self, name)}")

@@ -12,14 +12,33 @@ from chatbot.engines.torch import AnyModel
 from chatbot.errors import ConfigError
 from chatbot.training.config import TrainingConfig
 
+FALL = 0.2  # of a training: the fall of a stable schedule
+LATEST = 1 / 3  # of a training: then the learning rate has risen, however few its steps
 
-def learning_rate(config: TrainingConfig, progress: float) -> float:
-    """Linear warm-up, then half a cosine (Loshchilov & Hutter 2017) down to final_rate."""
-    if progress < config.warmup:
-        return config.learning_rate * max(progress / config.warmup, 0.01)
-    along = (progress - config.warmup) / (1 - config.warmup)
-    share = config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * min(1, along))) / 2
-    return config.learning_rate * share
+
+def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
+    """Linear warm-up, then half a cosine (Loshchilov & Hutter 2017) down to final_rate.
+
+    "stable": at its highest first, then in a line down to it (Hu et al. 2024, section 4).
+    step: how many are done; progress: 0 to 1 of the whole training.
+    """
+    along = min(1.0, max(0.0, progress - config.warmup) / (1 - config.warmup))
+    high = (
+        (1 + math.cos(math.pi * along)) / 2 if config.schedule == "cosine" else min(1.0, (1 - along) / FALL)
+    )
+    share = config.final_rate + (1 - config.final_rate) * high
+    return config.learning_rate * share * _risen(config, step, progress)
+
+
+def _risen(config: TrainingConfig, step: int, progress: float) -> float:
+    """The warm-up, 0 to 1: by share and by steps, whichever is slower.
+
+    Adam knows the size of a gradient only after some steps: at the full rate before that, a training goes
+    astray, and a share of a short one is too few of them (Ma & Yarats 2021).
+    """
+    by_share = progress / config.warmup if config.warmup else 1.0
+    by_steps = (step + 1) / config.warmup_steps if config.warmup_steps else 1.0
+    return min(1.0, max(min(by_share, by_steps), progress / LATEST, 0.01))
 
 
 class Optimizer:

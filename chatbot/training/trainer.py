@@ -6,7 +6,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +24,12 @@ from chatbot.preparation import (
     Encoded,
     ExamplesConfig,
     Figures,
-    dialogues,
     exchanges,
+    learned,
     unigram_figures,
 )
 from chatbot.replying import Reply, Responder
+from chatbot.training import compiling
 from chatbot.training.config import TrainingConfig
 from chatbot.training.events import (
     Evaluated,
@@ -48,7 +48,9 @@ from chatbot.training.world import World, run_id
 SPIKE = 10.0  # a gradient so many times as long as usual is not followed
 CALM = 200  # steps until it is known what is usual
 SLOWER = 0.5  # the learning rate after a training diverged, as a share of what it was
-EARLY = 60.0  # seconds after which a training by time validates first: from then on there is a working bot
+EARLY = (
+    60.0  # seconds until the first validation of a training by time, or a third of it: then there is a bot
+)
 PROMPTS = ("Hello.", "What's your name?", "Where are you going?", "I love you.")
 
 
@@ -65,6 +67,7 @@ class Position:
     best_step: int = 0
     since_best: int = 0
     done: bool = False
+    targets: int = 0  # learned since the beginning
     nats: float = 0.0  # of the steps since the last validation, all targets together
     tokens: int = 0
     norm: float = 0.0  # how long gradients usually are
@@ -90,21 +93,23 @@ class Trainer:
         sampling: SamplingConfig,
         world: World | None = None,
     ) -> None:
-        config = dataclasses.replace(config, learning_rate=config.learning_rate or model.learning_rate)
+        config = dataclasses.replace(config, learning_rate=config.learning_rate or model.peak_rate)
         self.model, self.checkpoint, self.config = model, checkpoint, config
         self.world = world or World()
         self.device = TorchEngine(model).device
-        learned = (dialogues if model.learns_prompt else exchanges)(train, examples)
-        self.batches = Batches(learned, model.batch, config.batch_tokens, config.seed)
+        found = learned(train, examples, model.learns_prompt)
+        self.batches = Batches(found, model.batch, config.batch_tokens, config.seed)
         self._share = self.world.rank, self.world.size
         self.batches.share = self._share
         uncut = exchanges(validation, dataclasses.replace(examples, reply_limit=UNCUT))
         self.validation = uncut.some(config.validation or len(uncut))
-        if not len(learned) or not len(self.validation):
+        if not len(found) or not len(self.validation):
             raise TrainingError(
                 "there is too little to learn from", "give it a corpus with more conversations"
             )
         self.floor = unigram_figures(train, self.validation, len(checkpoint.tokenizer))
+        if compiling.wanted(config, self.device, self.world.size):
+            compiling.compile_layers(model)
         self._learner = self.world.learner(model, config.shard)
         self.optimizer = optimizer(model, config)
         self.precision = self.world.share(choose_precision(config.precision, self.device))
@@ -130,19 +135,6 @@ class Trainer:
     def check_memory(self) -> None:
         """A TrainingError where there is too little: the kernel would end the training without a word."""
         check(self.memory * self.world.neighbours, self.device)
-
-    def rehearse(self, seconds: float) -> float:
-        """How long a step takes, by the median of a few seconds' steps. The trainer is spoilt by it."""
-        keep_freed()
-        times, began = list[float](), time.monotonic()
-        for batch in self.batches:
-            start = time.monotonic()
-            with suppress(Diverged):  # it is only about time
-                self._learn_within_memory(batch, 0.5, began)
-            times.append(time.monotonic() - start)
-            if len(times) > 3 and time.monotonic() - began > seconds:
-                return float(np.median(times[2:]))  # the first ones make kernels and memory
-        raise AssertionError("batches end")  # they never do
 
     def interrupt(self) -> None:
         """End after the step in hand, saved. Safe to call from a signal handler."""
@@ -190,7 +182,7 @@ class Trainer:
         due = self.at.evaluations + 1 <= part < self.config.evaluations
         if not self.config.minutes:
             return due
-        if not self.at.evaluations and self.at.seconds >= EARLY:
+        if not self.at.evaluations and self.at.seconds >= min(EARLY, 20 * self.config.minutes):
             return True
         return due and self.at.seconds - self._evaluated_at >= 9 * self._evaluation_took
 
@@ -226,7 +218,7 @@ class Trainer:
     def _learn(self, batch: Any, progress: float, began: float) -> StepDone:
         """One step: loss, gradient, clip, update."""
         start = time.monotonic()
-        rate = learning_rate(self.config, progress) * self.at.slower
+        rate = learning_rate(self.config, self.at.step, progress) * self.at.slower
         self.model.train()
         with products(self.precision, self.device):
             loss = self._learner(batch.to(self.device), self.config.label_smoothing)
@@ -245,6 +237,7 @@ class Trainer:
         now = time.monotonic()
         self.at.step += 1
         self.at.nats, self.at.tokens = self.at.nats + nats, self.at.tokens + int(tokens)
+        self.at.targets += int(tokens)
         self.at.seconds = self._clock(began)
         self.at.epoch, self.at.index = self.batches.epoch, self.batches.index
         return self._step_done(mean, rate, tokens / (now - start))
@@ -315,7 +308,8 @@ class Trainer:
         learned = {"loss": self.at.nats / self.at.tokens} if self.at.tokens else {}
         self.at.nats, self.at.tokens = 0.0, 0
         if self.world.main:
-            self.checkpoint.log(step=self.at.step, seconds=round(self.at.seconds, 1), **figures, **learned)
+            place = {"step": self.at.step, "seconds": round(self.at.seconds, 1), "targets": self.at.targets}
+            self.checkpoint.log(**place, **figures, **learned)
 
     @torch.no_grad()
     def _figures(self) -> Figures | None:
@@ -327,7 +321,7 @@ class Trainer:
         for batch in batches:
             if self._is_stopped():
                 return None
-            with products(self.precision, self.device):
+            with products(self.precision, self.device), compiling.plain():
                 loss = self.model(batch.to(self.device))
             found += loss.total.item(), loss.tokens
         nats, tokens = self.world.total(*found.tolist())
@@ -351,9 +345,10 @@ class Trainer:
         return TorchEngine.load(config.family, config.model, _arrays(self._weights()), "cpu")
 
     def _progress(self) -> float:
-        """0 to 1: by steps or by time, whichever is further."""
+        """0 to 1: by steps or by time, whichever is further. The last validation belongs to the time."""
         by_steps = self.at.step / self.config.steps if self.config.steps else 0.0
-        by_time = self.at.seconds / (60 * self.config.minutes) if self.config.minutes else 0.0
+        whole = 60 * self.config.minutes
+        by_time = self.at.seconds / (whole - min(self._evaluation_took, whole / 10)) if whole else 0.0
         return max(by_steps, by_time)
 
     def _started(self) -> Started:

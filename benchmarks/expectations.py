@@ -1,0 +1,125 @@
+"""Trainings of several sizes and lengths on Cornell, and the law that `--time` chooses by, fitted to them.
+
+    python -m benchmarks.expectations corpora/cornell --model gpt --out expectations
+    python -m benchmarks.expectations corpora/cornell --out expectations --fit
+
+The first trains what is missing, one after the other, with as many threads as OMP_NUM_THREADS says (two
+processes, one a family, share the machine well: lengths are in steps, so that nothing depends on its speed).
+The second fits Hoffmann et al. 2022's law (section 3.3, with their Huber loss) to all that is there, and
+writes chatbot/training/expected.json.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from benchmarks.minutes import is_done
+from chatbot.checkpoint import Checkpoint
+from chatbot.models import FAMILIES
+from chatbot.training.expectation import FILE, Law
+
+# Short ones first: then a law can be fitted early.
+LENGTHS: Mapping[str, Sequence[tuple[str, int]]] = {
+    "gpt": (
+        *(("nano", 800), ("micro", 400), ("small", 400), ("medium", 300)),
+        *(("nano", 3200), ("micro", 1600), ("small", 1200), ("medium", 1200)),
+        *(("micro", 4800), ("small", 3600)),
+    ),
+    "seq2seq": (
+        *(("nano", 800), ("micro", 400), ("small", 400), ("medium", 300)),
+        *(("nano", 3200), ("micro", 1600), ("small", 1600), ("medium", 1200)),
+        *(("micro", 4800), ("small", 4800), ("medium", 2400)),
+    ),
+}
+HUBER = 1e-3  # where a residual's logarithm counts linearly; theirs
+Points = NDArray[np.float64]  # a row for each training: parameters, targets, nats a word
+
+
+@click.command(help=__doc__)
+@click.argument("corpus", type=click.Path(exists=True, path_type=Path))
+@click.option("--model", "families", multiple=True, type=click.Choice(list(FAMILIES)), help="[default: all]")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("expectations"), show_default=True)
+@click.option("--fit", is_flag=True, help="Only fit, and write.")
+def main(corpus: Path, families: tuple[str, ...], out: Path, fit: bool) -> None:
+    """Train, or fit."""
+    out.mkdir(parents=True, exist_ok=True)
+    for family in families or LENGTHS:
+        for size, steps in () if fit else LENGTHS[family]:
+            if not is_done(bot(out, family, size, steps)):
+                train(corpus, out, family, size, steps)
+    found = {family: list(trained(out, family)) for family in LENGTHS}
+    laws = {family: fitted(np.array([row[2:] for row in rows])) for family, rows in found.items() if rows}
+    for family, law in laws.items():
+        click.echo("\n".join(table(family, found[family], law)))
+    if fit:
+        told = {"laws": {family: asdict(law) for family, law in laws.items()}, "trained": found}
+        FILE.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def bot(out: Path, family: str, size: str, steps: int) -> Path:
+    """The folder of a training."""
+    return out / "checkpoints" / f"{size}-{steps}-{family}"
+
+
+def train(corpus: Path, out: Path, family: str, size: str, steps: int) -> None:
+    """One training, from wherever it stands."""
+    length = ["--size", size, "--steps", str(steps), "--set", "training.evaluations=4"]
+    name = ["--model", family, "--name", f"{size}-{steps}", "--resume"]
+    command = [sys.executable, "-m", "chatbot", "train", str(corpus.resolve()), *name, *length]
+    subprocess.run(command, cwd=out, check=True)
+
+
+def trained(out: Path, family: str) -> Iterator[tuple[str, int, int, int, float]]:
+    """(size, steps, parameters, targets, nats a word) of the trainings that came to their end."""
+    for size, steps in LENGTHS[family]:
+        folder = bot(out, family, size, steps)
+        if is_done(folder):
+            last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+            yield size, steps, parameters(folder), last["targets"], last["nats_per_word"]
+
+
+def parameters(folder: Path) -> int:
+    """Of a bot."""
+    return sum(array.size for array in Checkpoint.load(folder).weights().tensors.values())
+
+
+def fitted(points: Points) -> Law:
+    """By the least Huber loss of log L from many beginnings, as there (eq. 3 and appendix D.2)."""
+    sizes, targets, nats = np.log(points).T
+
+    def distance(x: Any) -> float:  # Any: scipy's array
+        a, b, e, alpha, beta = x
+        parts = np.stack([a - alpha * sizes, b - beta * targets, np.full(len(nats), e)])
+        off = np.abs(np.logaddexp.reduce(parts) - nats)
+        return float(np.where(off < HUBER, off**2 / 2, HUBER * (off - HUBER / 2)).sum())
+
+    starts = [(a, b, e, c, c) for a in (0, 4, 8) for b in (0, 4, 8) for e in (0.0, 1.0) for c in (0.2, 0.5)]
+    tried = [minimize(distance, start, method="Nelder-Mead", options={"maxiter": 20_000}) for start in starts]
+    a, b, e, alpha, beta = (float(value) for value in min(tried, key=lambda one: one.fun).x)
+    return Law(least=np.exp(e), size=np.exp(a), alpha=alpha, data=np.exp(b), beta=beta)
+
+
+def table(family: str, rows: Sequence[tuple[str, int, int, int, float]], law: Law) -> Iterator[str]:
+    """Markdown."""
+    numbers = f"{law.least:.2f} + {law.size:.3g} / N^{law.alpha:.2f} + {law.data:.3g} / D^{law.beta:.2f}"
+    yield f"\n{family}: {numbers}\n"
+    yield "| size | parameters | steps | targets | nats a word | the law's |"
+    yield "|---|---|---|---|---|---|"
+    for size, steps, count, targets, nats in rows:
+        said = law.nats(count, targets, targets)
+        yield f"| {size} | {count:,} | {steps:,} | {targets:,} | {nats:.3f} | {said:.3f} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""The training of one bot: new, or gone on with."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chatbot.cli.request import Request, defaults, wanted
+from chatbot.config import from_dict, override, to_dict
+from chatbot.corpus.splits import DEFAULT_SPLIT
+from chatbot.errors import CheckpointError, ConfigError
+from chatbot.models import FAMILIES
+from chatbot.sizes import size_named
+
+if TYPE_CHECKING:
+    from chatbot.checkpoint import BotConfig, Checkpoint
+    from chatbot.corpus import Corpus
+    from chatbot.preparation import Prepared
+    from chatbot.training import Trainer, TrainingConfig
+    from chatbot.training.world import World
+
+FOLDER = Path("checkpoints")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The training of one bot: all that a process needs to know of it."""
+
+    folder: Path
+    config: BotConfig
+    prepared: Prepared
+    device: str
+
+
+def folder_of(name: str, family: str) -> Path:
+    if not re.fullmatch(r"[\w][\w.-]*", name):
+        raise ConfigError(f"'{name}' cannot be a bot's name", "use letters, digits, '.', '-' and '_'")
+    return FOLDER / f"{name}-{family}"
+
+
+def opened_bots(folders: dict[str, Path], request: Request) -> dict[str, Checkpoint]:
+    """The bots to go on with. One that exists is never overwritten."""
+    from chatbot.checkpoint import Checkpoint
+
+    there = {family: folder for family, folder in folders.items() if os.path.lexists(folder)}
+    if there and not (request.resume or all(map(is_ours, there.values()))):
+        names, verb = " and ".join(map(str, there.values())), "exists" if len(there) == 1 else "exist"
+        raise CheckpointError(f"{names} {verb} already", "go on with --resume, or give another --name")
+    opened = {family: Checkpoint.load(folder) for family, folder in there.items()}
+    for checkpoint in opened.values():
+        check_kept(checkpoint, request)
+    return opened
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether this run of torchrun began the bot, and begins again as a process was lost."""
+    from chatbot.checkpoint import Checkpoint
+    from chatbot.training.world import run_id
+
+    return bool(run_id()) and Checkpoint.load(folder).run == run_id()
+
+
+def check_kept(checkpoint: Checkpoint, request: Request) -> None:
+    """A bot that exists keeps what it is; only its training may be set anew."""
+    config = checkpoint.config
+    split = config.corpus.get("split")
+    if request.split and split not in (None, request.split):
+        raise ConfigError(
+            f"{checkpoint.folder} was trained on the split by {split}, not {request.split}",
+            "resume without --split, or give another --name",
+        )
+    if request.asked_size and config.size not in ("", request.asked_size):
+        raise ConfigError(
+            f"{checkpoint.folder} is of size {config.size}, not {request.asked_size}",
+            "resume without --size, or give another --name",
+        )
+    kept = {config.family: config.model, "tokenizer": config.tokenizer, "examples": config.examples}
+    kept |= {"sampling": config.sampling, "cleaning": config.corpus.get("cleaning", {})}
+    saved = {
+        owner: saved_settings(checkpoint, owner, section, request)
+        for owner, section in {**kept, "training": config.training}.items()
+    }
+    for owner in kept:
+        before = saved[owner]
+        if override(before, request.settings[owner], owner) != before:
+            raise ConfigError(
+                f"{checkpoint.folder} was begun with other settings of {owner}",
+                "resume without that --set, or give another --name",
+            )
+
+
+def saved_settings(
+    checkpoint: Checkpoint, owner: str, section: Any, request: Request
+) -> Any:  # Any: as above
+    """An owner's settings as the bot has them."""
+    from chatbot.checkpoint import CONFIG
+
+    try:
+        return from_dict(type(defaults(owner, request.size)), section, owner)
+    except ConfigError as error:
+        raise CheckpointError(f"{checkpoint.folder / CONFIG} is damaged: {error.what}", error.hint) from None
+
+
+def prepared_corpus(request: Request, corpus: Corpus, opened: dict[str, Checkpoint]) -> Prepared:
+    """The corpus; where there is a bot to go on with, as it was for that."""
+    from chatbot.corpus.cleaning import CleaningConfig
+    from chatbot.preparation import prepare
+    from chatbot.terminal.progress import stages
+
+    cleaning, tokenizer = wanted(request, "cleaning"), wanted(request, "tokenizer")
+    split = request.split or DEFAULT_SPLIT
+    for checkpoint in opened.values():
+        facts, tokenizer = checkpoint.config.corpus, checkpoint.tokenizer
+        cleaning = from_dict(CleaningConfig, facts.get("cleaning", {}), "cleaning")
+        split = facts.get("split", split)
+    with stages() as begin:
+        prepared = prepare(corpus, cleaning, split, tokenizer, begin)
+    for checkpoint in opened.values():
+        if checkpoint.config.corpus.get("fingerprint") != prepared.facts["fingerprint"]:
+            raise CheckpointError(
+                f"{request.corpus} is not what {checkpoint.folder} was trained on",
+                "give the corpus that it began with, or another --name",
+            )
+    return prepared
+
+
+def config_of(request: Request, family: str, opened: Checkpoint | None, prepared: Prepared) -> BotConfig:
+    """The bot's, with the training as it is wanted now."""
+    config = opened.config if opened else new_config(request, family, prepared)
+    training = override(training_of(config), request.settings["training"], "training")
+    return dataclasses.replace(config, training=to_dict(training))
+
+
+def training_of(config: BotConfig) -> TrainingConfig:
+    from chatbot.training import TrainingConfig
+
+    return from_dict(TrainingConfig, config.training, "training")
+
+
+def trainer_of(job: Job, world: World) -> Trainer:
+    """A trainer, new or resumed."""
+    from chatbot.checkpoint import Checkpoint
+    from chatbot.decoding import SamplingConfig
+    from chatbot.engines.torch import build, choose_device
+    from chatbot.preparation import ExamplesConfig
+    from chatbot.training import Trainer
+
+    config, training = job.config, training_of(job.config)
+    return Trainer(
+        build(config.family, config.model, training.seed).to(choose_device(job.device)),
+        Checkpoint(job.folder, config, job.prepared.tokenizer),
+        job.prepared.train,
+        job.prepared.validation,
+        training,
+        from_dict(ExamplesConfig, config.examples, "examples"),
+        from_dict(SamplingConfig, config.sampling, "sampling"),
+        world,
+    )
+
+
+def new_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
+    from chatbot.checkpoint import FORMAT, BotConfig
+
+    size = (request.begun.size if request.begun else "") or request.size
+    sized = FAMILIES.load(family).Config.sized(size_named(size), len(prepared.tokenizer))
+    return BotConfig(
+        format=FORMAT,
+        family=family,
+        size=size,
+        model=to_dict(override(sized, request.settings[family], family)),
+        tokenizer=to_dict(wanted(request, "tokenizer")),
+        training=to_dict(wanted(request, "training")),
+        sampling=to_dict(wanted(request, "sampling")),
+        examples=to_dict(wanted(request, "examples")),
+        corpus=prepared.facts,
+    )

@@ -1,0 +1,114 @@
+"""Which size learns most in a given time: each is timed for a moment on the corpus's own dialogues."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+
+from chatbot.batches import Batches
+from chatbot.config import override, to_dict
+from chatbot.engines.torch import AnyModel, build, choose_precision
+from chatbot.errors import ConfigError
+from chatbot.models import FAMILIES
+from chatbot.preparation import Encoded, ExamplesConfig, learned
+from chatbot.sizes import SIZES
+from chatbot.training.config import TrainingConfig
+from chatbot.training.expectation import law
+from chatbot.training.memory import available, needed
+from chatbot.training.pace import measure
+
+MOMENT = 1.0  # seconds that a size is timed, after a first round
+LEARNING = 0.93  # the share of a training's time that is not spent on validation and saving
+WORSE = 1.03  # a size that comes to so many times the best so far ends the search: larger ones come to more
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training would be.
+
+    seconds: with its validations; epochs: how often it goes through the corpus; memory: bytes; nats: a word,
+    to expect on Cornell, None where no law is known.
+    """
+
+    size: str
+    parameters: int
+    steps: float
+    seconds: float
+    epochs: float
+    memory: int
+    nats: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Trainings that differ in the model's size alone. processes: how many will share a step."""
+
+    family: str
+    vocabulary: int
+    settings: Mapping[str, str]
+    training: TrainingConfig
+    examples: ExamplesConfig
+    device: torch.device
+    processes: int = 1
+
+    def batches(self, train: Encoded) -> Batches:
+        """What is learned from, the same for all sizes."""
+        model: type[AnyModel] = FAMILIES.load(self.family)
+        found = learned(train, self.examples, model.learns_prompt)
+        return Batches(found, model.batch, self.training.batch_tokens, self.training.seed)
+
+    def model(self, size: str) -> AnyModel:
+        """A new model of a size; settings that do not suit it are a ConfigError."""
+        config = FAMILIES.load(self.family).Config.sized(SIZES[size], self.vocabulary)
+        return build(self.family, to_dict(override(config, self.settings, self.family)), self.training.seed)
+
+    def memory(self, model: AnyModel) -> int:
+        """Bytes that a process needs."""
+        tokens = self.training.batch_tokens // self.processes
+        return needed(model, model.config.width, model.config.layers, tokens)
+
+    def plan(self, size: str, model: AnyModel, batches: Batches) -> Plan:
+        """What a training of this model would be, by the pace of a moment. The model is spoilt."""
+        config = self.training
+        pace = measure(model, batches, config, choose_precision(config.precision, self.device), MOMENT)
+        step = pace.seconds / self.processes
+        by_time = LEARNING * 60 * config.minutes / step if config.minutes else math.inf
+        steps = max(1.0, min(config.steps or math.inf, by_time))
+        seconds = steps * step / LEARNING
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        epoch, known = len(batches.plan()), law(self.family)
+        nats = known.nats(parameters, steps * pace.targets, epoch * pace.targets) if known else None
+        return Plan(size, parameters, steps, seconds, steps / epoch, self.memory(model), nats)
+
+
+def choose(kind: Kind, train: Encoded, progress: Callable[[int, int], None]) -> list[Plan]:
+    """The sizes worth looking at, the best first. One that does not fit into memory is not looked at."""
+    found = list(_worth_timing(kind, kind.batches(train), progress))
+    if not found:
+        raise ConfigError(f"no size of {kind.family} can be trained like that", "give a --size")
+    return sorted(found, key=lambda one: one.nats or 0.0)
+
+
+def _worth_timing(kind: Kind, batches: Batches, progress: Callable[[int, int], None]) -> Iterator[Plan]:
+    best, free = math.inf, available(kind.device) / kind.processes
+    for number, size in enumerate(SIZES):
+        progress(number, len(SIZES))
+        with suppress(ConfigError):  # of a setting that suits other sizes
+            model = kind.model(size).to(kind.device)
+            if number and kind.memory(model) > free:
+                return
+            one = kind.plan(size, model, batches)
+            yield one
+            if one.nats is None or one.nats > WORSE * best:
+                return
+            best = min(best, one.nats)
+
+
+def chooses(family: str, training: TrainingConfig, settings: Mapping[str, str]) -> bool:
+    """Whether there is a size to choose: by time alone, of a family with a law, that was not given one."""
+    sized = {"width", "layers", "heads", "inner"} & set(settings)
+    return bool(training.minutes) and not training.steps and not sized and law(family) is not None
