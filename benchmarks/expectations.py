@@ -2,32 +2,42 @@
 
     python -m benchmarks.expectations corpora/cornell --model gpt --out expectations
     python -m benchmarks.expectations corpora/cornell --out expectations --fit
+    python -m benchmarks.expectations corpora/cornell --draw docs/sizes.svg
 
 The first trains what is missing, one after the other, with as many threads as OMP_NUM_THREADS says (two
 processes, one a family, share the machine well: lengths are in steps, so that nothing depends on its speed).
 The second fits Hoffmann et al. 2022's law (section 3.3, with their Huber loss) to all that is there, and
-writes chatbot/training/expected.json.
+writes chatbot/training/expected.json. The third times each size here, as `--time` does, and draws what the
+law and the trainings come to in minutes of this machine; nothing else should run meanwhile.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from benchmarks.minutes import is_done
+from benchmarks.speedrun.material import Material
 from chatbot.checkpoint import Checkpoint
+from chatbot.engines.torch import choose_precision
 from chatbot.models import FAMILIES
-from chatbot.training.expectation import FILE, Law
+from chatbot.preparation import ExamplesConfig
+from chatbot.training import TrainingConfig
+from chatbot.training.choice import LEARNING, Kind
+from chatbot.training.expectation import FILE, Law, law
+from chatbot.training.pace import measure
 
 # Short ones first: then a law can be fitted early.
 LENGTHS: Mapping[str, Sequence[tuple[str, int]]] = {
@@ -42,6 +52,7 @@ LENGTHS: Mapping[str, Sequence[tuple[str, int]]] = {
         *(("micro", 4800), ("small", 4800), ("medium", 2400)),
     ),
 }
+MINUTES = (2, 5, 20, 60)
 HUBER = 1e-3  # where a residual's logarithm counts linearly; theirs
 Points = NDArray[np.float64]  # a row for each training: parameters, targets, nats a word
 
@@ -51,19 +62,23 @@ Points = NDArray[np.float64]  # a row for each training: parameters, targets, na
 @click.option("--model", "families", multiple=True, type=click.Choice(list(FAMILIES)), help="[default: all]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("expectations"), show_default=True)
 @click.option("--fit", is_flag=True, help="Only fit, and write.")
-def main(corpus: Path, families: tuple[str, ...], out: Path, fit: bool) -> None:
-    """Train, or fit."""
+@click.option("--draw", "picture", type=click.Path(path_type=Path), help="Only draw what was fitted.")
+def main(corpus: Path, families: tuple[str, ...], out: Path, fit: bool, picture: Path | None) -> None:
+    """Train, fit, or draw."""
+    if picture:
+        draw(corpus, picture)
+        return
     out.mkdir(parents=True, exist_ok=True)
     for family in families or LENGTHS:
         for size, steps in () if fit else LENGTHS[family]:
             if not is_done(bot(out, family, size, steps)):
                 train(corpus, out, family, size, steps)
     found = {family: list(trained(out, family)) for family in LENGTHS}
-    laws = {family: fitted(np.array([row[2:] for row in rows])) for family, rows in found.items() if rows}
-    for family, law in laws.items():
-        click.echo("\n".join(table(family, found[family], law)))
+    laws = {f: fitted(np.array([row[2:] for row in rows])) for f, rows in found.items() if len(rows) > 4}
+    for family, one in laws.items():
+        click.echo("\n".join(table(family, found[family], one)))
     if fit:
-        told = {"laws": {family: asdict(law) for family, law in laws.items()}, "trained": found}
+        told = {"laws": {family: asdict(one) for family, one in laws.items()}, "trained": found}
         FILE.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
@@ -107,7 +122,7 @@ def fitted(points: Points) -> Law:
     starts = [(a, b, e, c, c) for a in (0, 4, 8) for b in (0, 4, 8) for e in (0.0, 1.0) for c in (0.2, 0.5)]
     tried = [minimize(distance, start, method="Nelder-Mead", options={"maxiter": 20_000}) for start in starts]
     a, b, e, alpha, beta = (float(value) for value in min(tried, key=lambda one: one.fun).x)
-    return Law(least=np.exp(e), size=np.exp(a), alpha=alpha, data=np.exp(b), beta=beta)
+    return Law(least=math.exp(e), size=math.exp(a), alpha=alpha, data=math.exp(b), beta=beta)
 
 
 def table(family: str, rows: Sequence[tuple[str, int, int, int, float]], law: Law) -> Iterator[str]:
@@ -119,6 +134,82 @@ def table(family: str, rows: Sequence[tuple[str, int, int, int, float]], law: La
     for size, steps, count, targets, nats in rows:
         said = law.nats(count, targets, targets)
         yield f"| {size} | {count:,} | {steps:,} | {targets:,} | {nats:.3f} | {said:.3f} |"
+
+
+def draw(corpus: Path, picture: Path) -> None:
+    """Nats a word of each size against minutes of this machine; a table of some of them."""
+    material = Material.read(corpus, "source", "written")
+    found = {family: curves(material, family) for family in FAMILIES}
+    for family, lines in found.items():
+        click.echo("\n".join(by_minutes(family, lines)))
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "sizes"})
+    from matplotlib import pyplot as plt
+
+    figure, panels = plt.subplots(1, len(found), figsize=(10, 4.5), sharey=True)
+    minutes = np.geomspace(0.5, 120, 60)
+    for panel, (family, lines) in zip(panels, found.items(), strict=True):
+        for number, line in enumerate(lines):
+            color = f"C{number}"
+            panel.plot(minutes, [line.nats(m) for m in minutes], color=color, label=line.size)
+            panel.plot(*line.trained.T, "o", color=color)
+        panel.set(xscale="log", xlabel="minutes", title=family)
+        panel.grid(alpha=0.3, which="both")
+    panels[0].set(ylabel="nats per word, validation", ylim=(5.6, 8.0))
+    panels[0].legend()
+    figure.tight_layout()
+    figure.savefig(picture, metadata={"Date": None})
+
+
+@dataclass(frozen=True)
+class Line:
+    """A size on this machine: targets a minute, and (minutes, nats a word) of its trainings (n, 2)."""
+
+    size: str
+    parameters: int
+    speed: float
+    unique: float
+    law: Law
+    trained: Points
+
+    def nats(self, minutes: float) -> float:
+        """What the law says."""
+        return self.law.nats(self.parameters, self.speed * minutes, self.unique)
+
+
+def curves(material: Material, family: str) -> list[Line]:
+    """The sizes that were trained, timed."""
+    kind = Kind(
+        family=family,
+        vocabulary=len(material.tokenizer),
+        settings={},
+        training=TrainingConfig(minutes=1.0),
+        examples=ExamplesConfig(),
+        device=torch.device("cpu"),
+    )
+    batches, known = kind.batches(material.train), law(family)
+    assert known is not None
+    rows = json.loads(FILE.read_text(encoding="utf-8"))["trained"][family]
+    lines = []
+    for size in dict.fromkeys(row[0] for row in rows):
+        model = kind.model(size)
+        pace = measure(model, batches, kind.training, choose_precision("auto", kind.device), 10.0)
+        speed = LEARNING * 60 * pace.targets / pace.seconds
+        trained = np.array([(row[3] / speed, row[4]) for row in rows if row[0] == size])
+        count = sum(parameter.numel() for parameter in model.parameters())
+        lines.append(Line(size, count, speed, pace.targets * len(batches.plan()), known, trained))
+    return lines
+
+
+def by_minutes(family: str, lines: Sequence[Line]) -> Iterator[str]:
+    """Markdown: what each size comes to, by the law."""
+    yield f"\n| {family} | targets/s | " + " | ".join(f"{m} min" for m in MINUTES) + " |"
+    yield "|---|---|" + "---|" * len(MINUTES)
+    for line in lines:
+        figures = " | ".join(f"{line.nats(m):.2f}" for m in MINUTES)
+        yield f"| {line.size} | {line.speed / 60 / LEARNING:,.0f} | {figures} |"
 
 
 if __name__ == "__main__":

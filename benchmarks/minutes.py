@@ -1,6 +1,6 @@
 """What each choice of the training is worth: validation against minutes, with and without it.
 
-    python -m benchmarks.minutes corpora/cornell --minutes 10 --model gpt --out minutes
+    python -m benchmarks.minutes corpora/cornell --minutes 2 --size micro --model gpt --out minutes
 
 Every choice is a `chatbot train` with those settings in a folder under --out, for the same minutes, with as
 many threads as OMP_NUM_THREADS says; what is there is not run again. --choice makes only the ones named, so
@@ -23,6 +23,7 @@ import numpy as np
 
 from chatbot.checkpoint import Checkpoint
 from chatbot.models import FAMILIES
+from chatbot.sizes import SIZES
 
 DEFAULTS = "as it is"
 Settings = tuple[str, ...]
@@ -32,36 +33,36 @@ CHOICES: Mapping[str, Settings] = {
     DEFAULTS: (),
     "another seed": ("training.seed=1",),
     "a third seed": ("training.seed=2",),
+    "half the learning rate": ("training.learning_rate=0.5x",),
+    "twice the learning rate": ("training.learning_rate=2x",),
+    "a warm-up of 3 % alone": ("training.warmup_steps=0",),
+    "a stable schedule": ("training.schedule=stable",),
+    "Muon": ("training.optimizer=muon",),
     "steps of 1,024 tokens": ("training.batch_tokens=1024",),
     "steps of 4,096 tokens": ("training.batch_tokens=4096",),
-    "a vocabulary of 4,096": ("tokenizer.vocabulary=4096",),
-    "a vocabulary of 2,048": ("tokenizer.vocabulary=2048",),
+    "4,096 pieces": ("tokenizer.vocabulary=4096",),
+    "16,384 pieces": ("tokenizer.vocabulary=16384",),
     "BPE pieces": ("tokenizer.algorithm=bpe",),
-    "Muon": ("training.optimizer=muon",),
-    "Muon, twice the decay": ("training.optimizer=muon", "training.weight_decay=0.1"),
-    "float32": ("training.precision=float32",),
-    "label smoothing": ("training.label_smoothing=0.1",),
+    "one turn before the reply": ("examples.context=1",),
     "no weight decay": ("training.weight_decay=0",),
     "more weight decay": ("training.weight_decay=0.2",),
-    "a rate that ends at nothing": ("training.final_rate=0",),
-    "a long warm-up": ("training.warmup=0.1",),
-    "one turn before the reply": ("examples.context=1",),
+    "label smoothing": ("training.label_smoothing=0.1",),
+    "float32": ("training.precision=float32",),
+    "compiled": ("training.compile=on",),
 }
 OWN: Mapping[str, Mapping[str, Settings]] = {
     "gpt": {
-        "half the learning rate": ("training.learning_rate=0.0005",),
-        "twice the learning rate": ("training.learning_rate=0.002",),
         "dropout": ("gpt.dropout=0.1",),
-        "fewer, wider layers": ("gpt.layers=2", "gpt.width=384", "gpt.heads=6"),
-        "more, narrower layers": ("gpt.layers=6", "gpt.width=192", "gpt.heads=3"),
-        "grouped queries": ("gpt.groups=1",),
+        "half as deep": ("gpt.layers=2",),
+        "half as deep, wider": ("gpt.layers=2", "gpt.width=192", "gpt.heads=3"),
+        "twice as deep": ("gpt.layers=8",),
+        "one key and value for all heads": ("gpt.groups=1",),
+        "heads of 32": ("gpt.heads=4",),
     },
     "seq2seq": {
-        "half the learning rate": ("training.learning_rate=0.001",),
-        "twice the learning rate": ("training.learning_rate=0.004",),
         "no dropout": ("seq2seq.dropout=0",),
-        "one layer": ("seq2seq.layers=1",),
-        "one layer, wider": ("seq2seq.layers=1", "seq2seq.width=384"),
+        "two layers": ("seq2seq.layers=2",),
+        "half as wide again": ("seq2seq.width=192",),
         "dot attention": ("seq2seq.attention=dot",),
         "concat attention": ("seq2seq.attention=concat",),
     },
@@ -76,8 +77,8 @@ def choices(family: str) -> dict[str, Settings]:
 @click.command(help=__doc__)
 @click.argument("corpus", type=click.Path(exists=True, path_type=Path))
 @click.option("--model", "family", type=click.Choice(list(FAMILIES)), default="gpt", show_default=True)
-@click.option("--minutes", default=10.0, show_default=True)
-@click.option("--size", default="small", show_default=True)
+@click.option("--minutes", default=2.0, show_default=True)
+@click.option("--size", default="micro", show_default=True)
 @click.option("--choice", "names", multiple=True, help="[default: all]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("minutes"), show_default=True)
 def main(corpus: Path, family: str, minutes: float, size: str, names: tuple[str, ...], out: Path) -> None:
@@ -91,7 +92,7 @@ def main(corpus: Path, family: str, minutes: float, size: str, names: tuple[str,
     for name in names or known:
         if not is_done(_metrics(folder, family, name).parent):
             length = ["--model", family, "--size", size, "--time", f"{minutes}m", "--resume"]
-            changes = [part for setting in known[name] for part in ("--set", setting)]
+            changes = [part for setting in known[name] for part in ("--set", absolute(setting, family, size))]
             command = ["train", str(corpus.resolve()), "--name", _named(name), *length, *changes]
             subprocess.run([sys.executable, "-m", "chatbot", *command], cwd=folder, check=True)
     found = {name: read(_metrics(folder, family, name)) for name in known}
@@ -102,6 +103,15 @@ def main(corpus: Path, family: str, minutes: float, size: str, names: tuple[str,
     }
     click.echo("\n".join(table(found)))
     draw(found, folder / "curves.svg")
+
+
+def absolute(setting: str, family: str, size: str) -> str:
+    """ "training.learning_rate=2x" -> twice the default of that size."""
+    name, value = setting.split("=")
+    if not value.endswith("x"):
+        return setting
+    peak = FAMILIES.load(family).learning_rate * 256 / SIZES[size].width
+    return f"{name}={float(value[:-1]) * peak:g}"
 
 
 def _named(choice: str) -> str:

@@ -26,9 +26,11 @@ class Batch:
     """What a family learns from; every field is a tensor with the batch first."""
 
     def to(self: B, device: torch.device) -> B:
-        """The same batch on a device."""
-        moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
-        return replace(self, **moved)
+        """The same batch on a device; a GPU copies it by itself, from memory that stays where it is."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        if device.type == "cuda":
+            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
+        return replace(self, **{n: tensor.to(device, non_blocking=True) for n, tensor in tensors.items()})
 
 
 @dataclass(frozen=True)

@@ -501,8 +501,54 @@ def test_an_unknown_family_or_size_is_a_usage_error(bare: Path) -> None:
         assert arguments[1] in result.stderr
 
 
-def test_a_dry_run_says_what_would_be_and_leaves_nothing(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatbot.cli.train.REHEARSAL", 0.0)
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes are timed on a single round of batches."""
+    monkeypatch.setattr("chatbot.training.choice.MOMENT", 0.0)
+
+
+CHOSEN = ("--set", "training.evaluations=2", "--set", "training.batch_tokens=128", *QUICK[6:])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quickly")
+def test_a_training_by_time_takes_a_size_and_says_which(bare: Path) -> None:
+    result = run("owls", "--model", "seq2seq", "--time", "2s", *CHOSEN)
+    assert result.exit_code == 0, result.stderr
+    listed = re.search(r"of each size by then \(on Cornell; other corpora differ\): (.*)\n", result.stderr)
+    taken = re.search(r"taking (\w+): about ([\d,]+) steps in 0:02, [\d.]+ times through", result.stderr)
+    assert listed is not None
+    assert taken is not None
+    figures = dict(part.split(" ") for part in listed[1].split(", "))
+    assert figures.keys() <= SIZES.keys()
+    assert len(figures) >= 2
+    assert min(figures, key=lambda size: float(figures[size])) == taken[1]
+    config = json.loads((bare / "checkpoints/owls-seq2seq/config.json").read_text())
+    assert (config["size"], config["model"]["width"]) == (taken[1], SIZES[taken[1]].width)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quickly")
+@pytest.mark.parametrize("given", [("--size", "nano"), ("--steps", "2"), ("--set", "gpt.width=32")])
+def test_a_size_or_steps_that_are_given_leave_nothing_to_choose(bare: Path, given: tuple[str, str]) -> None:
+    length = () if given[0] == "--steps" else ("--time", "1s")
+    result = run("owls", "--model", "gpt", *length, *given, *CHOSEN)
+    assert result.exit_code == 0, result.stderr
+    assert "taking" not in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quickly")
+def test_what_was_begun_is_gone_on_with_in_its_size(bare: Path) -> None:
+    run("owls", "--model", "gpt", "--time", "1s", "--size", "nano", *CHOSEN)
+    result = run("owls", "--model", "gpt", "--time", "2s", "--resume", *CHOSEN)
+    assert result.exit_code == 0, result.stderr
+    assert "taking" not in result.stderr
+    assert json.loads((bare / "checkpoints/owls-gpt/config.json").read_text())["size"] == "nano"
+
+
+@pytest.mark.usefixtures("quickly")
+def test_a_dry_run_says_what_would_be_and_leaves_nothing(bare: Path) -> None:
     before = sorted(bare.rglob("*"))
     said = train("owls", "--steps", "60", "--dry-run").stderr
     for family in FAMILIES:

@@ -46,7 +46,7 @@ class Material:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """For recipes that bring none: ours, of the default size."""
+        """For recipes that bring none: ours."""
         texts = (turn.text for dialogue in self.folds.train for turn in dialogue.turns)
         return Tokenizer.train(texts, TokenizerConfig())
 

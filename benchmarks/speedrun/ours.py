@@ -1,4 +1,4 @@
-"""This program's own training, of the default size: what `chatbot train CORPUS --time MINUTES` does."""
+"""This program's own training, of the size it takes: what `chatbot train CORPUS --time MINUTES` does."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmarks.speedrun import Options, Recipe, State, copied
@@ -15,12 +16,11 @@ from benchmarks.speedrun.material import Material
 from chatbot.checkpoint import FORMAT, BotConfig, Checkpoint
 from chatbot.config import to_dict
 from chatbot.decoding import SamplingConfig
-from chatbot.engines.torch import AnyModel, TorchEngine, build
+from chatbot.engines.torch import AnyModel, TorchEngine
 from chatbot.evaluation.likelihood import scores
-from chatbot.models import FAMILIES
 from chatbot.preparation import ExamplesConfig
-from chatbot.sizes import DEFAULT_SIZE, SIZES
 from chatbot.training import Evaluated, Trainer, TrainingConfig
+from chatbot.training.choice import Kind, choose
 
 
 class Ours(Recipe):
@@ -31,19 +31,19 @@ class Ours(Recipe):
 
     def __init__(self, material: Material, options: Options) -> None:
         self.material = material
-        sized = FAMILIES.load(self.family).Config.sized(SIZES[DEFAULT_SIZE], len(material.tokenizer))
-        self.config = BotConfig(format=FORMAT, family=self.family, model=to_dict(sized))
-        self.model = build(self.family, self.config.model, seed=0)
 
     def train(self, minutes: float) -> Iterator[tuple[float, State]]:
         """A look at each validation that is the best so far."""
+        training = TrainingConfig(minutes=minutes)
+        self.model = self.sized(training)
+        config = BotConfig(format=FORMAT, family=self.family, model=to_dict(self.model.config))
         with TemporaryDirectory() as folder:
             trainer = Trainer(
                 self.model,
-                Checkpoint.create(Path(folder) / "bot", self.config, self.material.tokenizer),
+                Checkpoint.create(Path(folder) / "bot", config, self.material.tokenizer),
                 self.material.train,
                 self.material.validation,
-                TrainingConfig(minutes=minutes),
+                training,
                 ExamplesConfig(),
                 SamplingConfig(),
             )
@@ -52,6 +52,18 @@ class Ours(Recipe):
                 self.steps = trainer.at.step
                 if isinstance(event, Evaluated) and event.best:
                     yield event.seconds / 60, copied(self.model)
+
+    def sized(self, training: TrainingConfig) -> AnyModel:
+        """A new model of the size that learns most in the time."""
+        kind = Kind(
+            family=self.family,
+            vocabulary=len(self.material.tokenizer),
+            settings={},
+            training=training,
+            examples=ExamplesConfig(),
+            device=torch.device("cpu"),
+        )
+        return kind.model(choose(kind, self.material.train, lambda done, total: None)[0].size)
 
     def nats(self) -> NDArray[np.float64]:
         """Of each judged reply."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -43,7 +43,9 @@ def compile_layers(model: AnyModel) -> None:
         layer.compile(dynamic=True)
 
 
-def plain() -> AbstractContextManager[object]:
+def plain(compiled: bool) -> AbstractContextManager[object]:
     """Where compiled layers run as they are: without gradients they would be compiled once more."""
+    if not compiled:  # the compiler need not even be imported
+        return nullcontext()
     stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
     return stance

@@ -108,7 +108,8 @@ class Trainer:
                 "there is too little to learn from", "give it a corpus with more conversations"
             )
         self.floor = unigram_figures(train, self.validation, len(checkpoint.tokenizer))
-        if compiling.wanted(config, self.device, self.world.size):
+        self._compiled = compiling.wanted(config, self.device, self.world.size)
+        if self._compiled:
             compiling.compile_layers(model)
         self._learner = self.world.learner(model, config.shard)
         self.optimizer = optimizer(model, config)
@@ -321,7 +322,7 @@ class Trainer:
         for batch in batches:
             if self._is_stopped():
                 return None
-            with products(self.precision, self.device), compiling.plain():
+            with products(self.precision, self.device), compiling.plain(self._compiled):
                 loss = self.model(batch.to(self.device))
             found += loss.total.item(), loss.tokens
         nats, tokens = self.world.total(*found.tolist())
