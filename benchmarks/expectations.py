@@ -43,13 +43,11 @@ from chatbot.training.pace import measure
 LENGTHS: Mapping[str, Sequence[tuple[str, int]]] = {
     "gpt": (
         *(("nano", 800), ("micro", 400), ("small", 400), ("medium", 300)),
-        *(("nano", 3200), ("micro", 1600), ("small", 1200), ("medium", 1200)),
-        *(("micro", 4800), ("small", 3600)),
+        *(("nano", 3200), ("micro", 1600), ("small", 1200), ("micro", 4800), ("small", 3600)),
     ),
     "seq2seq": (
         *(("nano", 800), ("micro", 400), ("small", 400), ("medium", 300)),
-        *(("nano", 3200), ("micro", 1600), ("small", 1600), ("medium", 1200)),
-        *(("micro", 4800), ("small", 4800), ("medium", 2400)),
+        *(("nano", 3200), ("micro", 1600), ("small", 1600), ("medium", 1200), ("small", 4800)),
     ),
 }
 MINUTES = (2, 5, 20, 60)
