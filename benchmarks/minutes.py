@@ -1,8 +1,11 @@
 """What each choice of the training is worth: validation against minutes, with and without it.
 
     python -m benchmarks.minutes corpora/cornell --minutes 2 --size micro --model gpt --out minutes
+    python -m benchmarks.minutes corpora/cornell --tokens 1000 --size micro --model gpt --out minutes
 
-Every choice is a `chatbot train` with those settings in a folder under --out, for the same minutes, with as
+Every choice is a `chatbot train` with those settings in a folder under --out, for the same minutes, or for as
+many tokens (a step of 1,024 is half as many as one of 2,048): then other work on the machine does not matter,
+and the seconds of processor time that the whole command took stand beside the quality. It runs with as
 many threads as OMP_NUM_THREADS says; what is there is not run again. --choice makes only the ones named, so
 that two processes can share the work, one core each. The table has what there is so far: the validation's
 nats per word at the end, its difference to the defaults, and that in units of how far the defaults' own runs
@@ -12,6 +15,7 @@ with other seeds are apart.
 from __future__ import annotations
 
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -24,8 +28,10 @@ import numpy as np
 from chatbot.checkpoint import Checkpoint
 from chatbot.models import FAMILIES
 from chatbot.sizes import SIZES
+from chatbot.training import TrainingConfig
 
 DEFAULTS = "as it is"
+FEW = "--set", "training.evaluations=4"  # validations, where minutes do not matter
 Settings = tuple[str, ...]
 Curve = np.ndarray[tuple[int, int], np.dtype[np.float64]]  # a row for each validation
 # Of both families, then of each.
@@ -81,27 +87,36 @@ def choices(family: str) -> dict[str, Settings]:
 @click.option("--size", default="micro", show_default=True)
 @click.option("--choice", "names", multiple=True, help="[default: all]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("minutes"), show_default=True)
-def main(corpus: Path, family: str, minutes: float, size: str, names: tuple[str, ...], out: Path) -> None:
+@click.option("--tokens", default=0, help="In thousands, padding included; instead of minutes.")
+def main(
+    corpus: Path, family: str, minutes: float, size: str, names: tuple[str, ...], out: Path, tokens: int
+) -> None:
     """Run what is missing, then show everything."""
     known = choices(family)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise click.UsageError(f"no choice is called {unknown[0]}; there are: {', '.join(known)}")
-    folder = out / f"{family}-{size}-{minutes:g}"
+    folder = out / f"{family}-{size}-{f'{tokens}k' if tokens else f'{minutes:g}'}"
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or known:
         if not is_done(_metrics(folder, family, name).parent):
-            length = ["--model", family, "--size", size, "--time", f"{minutes}m", "--resume"]
             changes = [part for setting in known[name] for part in ("--set", absolute(setting, family, size))]
-            command = ["train", str(corpus.resolve()), "--name", _named(name), *length, *changes]
-            subprocess.run([sys.executable, "-m", "chatbot", *command], cwd=folder, check=True)
+            wanted = (
+                ["--steps", str(steps(known[name], tokens)), *FEW] if tokens else ["--time", f"{minutes}m"]
+            )
+            given = ["--model", family, "--size", size, "--name", _named(name), "--resume", *wanted, *changes]
+            before = spent()
+            command = [sys.executable, "-m", "chatbot", "train", str(corpus.resolve()), *given]
+            subprocess.run(command, cwd=folder, check=True)
+            _spent(folder, family, name).write_text(f"{spent() - before:.1f}\n")
     found = {name: read(_metrics(folder, family, name)) for name in known}
     found = {
         name: curve
         for name, curve in found.items()
         if len(curve) and is_done(_metrics(folder, family, name).parent)
     }
-    click.echo("\n".join(table(found)))
+    cpu = {name: float(_spent(folder, family, name).read_text()) for name in found}
+    click.echo("\n".join(table(found, cpu)))
     draw(found, folder / "curves.svg")
 
 
@@ -112,6 +127,22 @@ def absolute(setting: str, family: str, size: str) -> str:
         return setting
     peak = FAMILIES.load(family).learning_rate * 256 / SIZES[size].width
     return f"{name}={float(value[:-1]) * peak:g}"
+
+
+def steps(settings: Settings, tokens: int) -> int:
+    """Of so many thousand tokens in all."""
+    of_step = dict(setting.split("=") for setting in settings).get("training.batch_tokens")
+    return round(1000 * tokens / int(of_step or TrainingConfig().batch_tokens))
+
+
+def spent() -> float:
+    """Seconds of processor time of the commands that were run so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _spent(folder: Path, family: str, choice: str) -> Path:
+    return _metrics(folder, family, choice).with_name("seconds.txt")
 
 
 def _named(choice: str) -> str:
@@ -135,18 +166,19 @@ def read(file: Path) -> Curve:
     return np.array([(x["seconds"] / 60, x["nats_per_word"], x["step"]) for x in lines]).reshape(-1, 3)
 
 
-def table(found: Mapping[str, Curve]) -> Iterator[str]:
+def table(found: Mapping[str, Curve], cpu: Mapping[str, float]) -> Iterator[str]:
     """Markdown, the best first."""
     ends = {name: float(curve[:, 1].min()) for name, curve in found.items()}
     seeds = [ends[name] for name in (DEFAULTS, "another seed", "a third seed") if name in ends]
     usual = statistics.mean(seeds or ends.values())
     spread = statistics.stdev(seeds) if len(seeds) > 1 else 0.0
-    yield "| | steps | nats a word | difference | of the seeds' deviation |"
-    yield "|---|---|---|---|---|"
+    yield "| | steps | CPU seconds | nats a word | difference | of the seeds' deviation |"
+    yield "|---|---|---|---|---|---|"
     for name in sorted(ends, key=ends.__getitem__):
         by = ends[name] - usual
         share = f"{by / spread:+.1f}" if spread else ""
-        yield f"| {name} | {found[name][-1, 2]:,.0f} | {ends[name]:.3f} | {by:+.3f} | {share} |"
+        steps = f"{found[name][-1, 2]:,.0f} | {cpu[name]:.0f}"
+        yield f"| {name} | {steps} | {ends[name]:.3f} | {by:+.3f} | {share} |"
 
 
 def draw(found: Mapping[str, Curve], path: Path) -> None:

@@ -186,13 +186,15 @@ def _train_one(
     from chatbot.checkpoint import Checkpoint
     from chatbot.terminal.progress import planned, say
 
+    plan = None
     if opened is None:
         with _releasing(world):
-            request = _sized(request, family, prepared, world)
+            plan = _chosen(request, family, prepared, world)
+            request = dataclasses.replace(request, size=plan.size, begun=None) if plan else request
     config = config_of(request, family, opened, prepared)
     job = Job(folder=folder, config=config, prepared=prepared, device=request.device)
     if request.dry_run:
-        say(planned(folder, family, _plan(request, job)))
+        say(planned(folder, family, plan or _plan(request, job)))
         return
     trainer = trainer_of(world.share(job), world)
     trainer.check_memory()
@@ -208,15 +210,15 @@ def _train_one(
         say(f"{folder} is trained already")
 
 
-def _sized(request: Request, family: str, prepared: Prepared, world: World) -> Request:
-    """With the size that learns most in the time there is, unless one was asked for."""
+def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> Plan | None:
+    """The size that learns most in the time there is, unless one was asked for."""
     from chatbot.engines.torch import choose_device
     from chatbot.terminal.progress import chosen, say, track
     from chatbot.training.choice import Kind, choose, chooses
 
     training, settings = wanted(request, "training"), request.settings[family]
     if request.asked_size or not chooses(family, training, settings):
-        return request
+        return None
     kind = Kind(
         family=family,
         vocabulary=len(prepared.tokenizer),
@@ -229,7 +231,7 @@ def _sized(request: Request, family: str, prepared: Prepared, world: World) -> R
     with track(f"timing sizes of {family}") as progress:
         plans = choose(kind, prepared.train, progress)
     say(chosen(family, plans))
-    return dataclasses.replace(request, size=plans[0].size, begun=None)
+    return plans[0]
 
 
 def _plan(request: Request, job: Job) -> Plan:
