@@ -44,6 +44,7 @@ LENGTHS: Mapping[str, Sequence[tuple[str, int]]] = {
     "gpt": (
         *(("nano", 800), ("micro", 400), ("small", 400), ("medium", 300)),
         *(("nano", 3200), ("micro", 1600), ("small", 1200), ("micro", 4800), ("small", 3600)),
+        ("nano", 12_800),
     ),
     "seq2seq": (
         *(("nano", 800), ("micro", 400), ("small", 400), ("medium", 300)),

@@ -141,6 +141,11 @@ class Batches:
         return _collated(self.kind, self.examples, rows, self.share)
 
     @property
+    def largest(self) -> int:
+        """Tokens of this epoch's largest batch, padding and what is only read included."""
+        return max(len(rows) * int(self._shapes[rows].max(0).sum()) for rows in self.plan())
+
+    @property
     def progress(self) -> float:
         """Epochs walked so far, as a fraction."""
         return self.epoch + self.index / len(self.plan())

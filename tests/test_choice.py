@@ -87,7 +87,7 @@ def test_what_does_not_fit_into_memory_is_not_chosen(
     corpus: Encoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = kind("gpt", minutes=10_000.0)
-    monkeypatch.setattr(choice, "available", lambda device: one.memory(one.model("small")) + 1)
+    monkeypatch.setattr(choice, "available", lambda device: one.memory(one.model("small"), one.batches(corpus)) + 1)
     assert set(sizes(choose(one, corpus, lambda done, total: None))) == {"nano", "micro", "small"}
 
 

@@ -50,7 +50,7 @@ before = peak()
 learn(rows)
 follow.step(1e-3)
 copy = [p.detach().clone() for p in model.parameters()]
-print(peak() - before, needed(model, config.width, config.layers, rows * 64))
+print(peak() - before, needed(model, rows * 64))
 """
 
 

@@ -40,8 +40,8 @@ class Seq2SeqConfig(ModelConfig):
 
     @classmethod
     def sized(cls, size: Size, vocabulary: int) -> Seq2SeqConfig:
-        """A quarter as many recurrent layers as a Transformer of this size has blocks."""
-        return cls(vocabulary=vocabulary, width=size.width, layers=max(1, size.depth // 4))
+        """A recurrent layer for each 128 of width: the small sizes are for short trainings."""
+        return cls(vocabulary=vocabulary, width=size.width, layers=max(1, size.width // 128))
 
 
 @dataclass(frozen=True)

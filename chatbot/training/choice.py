@@ -18,7 +18,7 @@ from chatbot.preparation import Encoded, ExamplesConfig, learned
 from chatbot.sizes import SIZES
 from chatbot.training.config import TrainingConfig
 from chatbot.training.expectation import law
-from chatbot.training.memory import available, needed
+from chatbot.training.memory import available, training_memory
 from chatbot.training.pace import measure
 
 MOMENT = 1.0  # seconds that a size is timed, after a first round
@@ -66,10 +66,9 @@ class Kind:
         config = FAMILIES.load(self.family).Config.sized(SIZES[size], self.vocabulary)
         return build(self.family, to_dict(override(config, self.settings, self.family)), self.training.seed)
 
-    def memory(self, model: AnyModel) -> int:
+    def memory(self, model: AnyModel, batches: Batches) -> int:
         """Bytes that a process needs."""
-        tokens = self.training.batch_tokens // self.processes
-        return needed(model, model.config.width, model.config.layers, tokens)
+        return training_memory(model, batches.largest // self.processes)
 
     def plan(self, size: str, model: AnyModel, batches: Batches) -> Plan:
         """What a training of this model would be, by the pace of a moment. The model is spoilt."""
@@ -82,7 +81,7 @@ class Kind:
         parameters = sum(parameter.numel() for parameter in model.parameters())
         epoch, known = len(batches.plan()), law(self.family)
         nats = known.nats(parameters, steps * pace.targets, epoch * pace.targets) if known else None
-        return Plan(size, parameters, steps, seconds, steps / epoch, self.memory(model), nats)
+        return Plan(size, parameters, steps, seconds, steps / epoch, self.memory(model, batches), nats)
 
 
 def choose(kind: Kind, train: Encoded, progress: Callable[[int, int], None]) -> list[Plan]:
@@ -99,7 +98,7 @@ def _worth_timing(kind: Kind, batches: Batches, progress: Callable[[int, int], N
         progress(number, len(SIZES))
         with suppress(ConfigError):  # of a setting that suits other sizes
             model = kind.model(size).to(kind.device)
-            if number and kind.memory(model) > free:
+            if number and kind.memory(model, batches) > free:
                 return
             one = kind.plan(size, model, batches)
             yield one

@@ -1,7 +1,8 @@
 """Memory: what a training will need, and that it keeps what it had.
 
 What it needs grows with the parameters (weights, gradient, two moments of AdamW, a copy while saving) and
-with the tokens of a step, of which every layer keeps some values for the way back.
+with the tokens of a step, of which every layer keeps some values for the way back. Beside that, on a
+processor, torch makes and keeps a kernel for each shape of batch, and freed memory is kept too.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import psutil
 import torch
-from torch import nn
 
+from chatbot.engines.torch import AnyModel
 from chatbot.errors import TrainingError
 
 COPIES = 4  # float32 values for each parameter, beside the weights, which are there already
-KEPT = 40  # float32 values for each token, layer and unit of width: measured, see tests/test_memory.py
+KERNELS = 400_000_000  # bytes, blocks too small to be used again included: seen after hundreds of steps
+LOGITS = 2048  # float32 values for each piece of the vocabulary: the loss takes 512 rows at a time
+KEPT = 30  # float32 values for each token, layer and unit of width: measured, see tests/test_memory.py
 CGROUP = Path("/sys/fs/cgroup")  # where containers and batch systems say how much they grant
 
 # Of malloc.h: what an allocation must exceed to be mapped by itself, how much free memory at the end goes
@@ -27,10 +30,18 @@ CGROUP = Path("/sys/fs/cgroup")  # where containers and batch systems say how mu
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 
 
-def needed(model: nn.Module, width: int, layers: int, tokens: int) -> int:
+def needed(model: AnyModel, tokens: int) -> int:
     """Bytes that training takes beside the model itself, with so many tokens a step."""
+    config = model.config
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return 4 * (COPIES * parameters + KEPT * tokens * layers * width)
+    values = COPIES * parameters + KEPT * tokens * config.layers * config.width
+    return 4 * (values + LOGITS * config.vocabulary)
+
+
+def training_memory(model: AnyModel, tokens: int) -> int:
+    """Bytes of a process that trains a model on batches of at most so many tokens, beside what it has."""
+    kernels = KERNELS if next(model.parameters()).device.type == "cpu" else 0
+    return needed(model, tokens) + kernels
 
 
 def available(device: torch.device) -> float:

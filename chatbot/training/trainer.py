@@ -41,7 +41,7 @@ from chatbot.training.events import (
     StepDone,
     Stopped,
 )
-from chatbot.training.memory import check, keep_freed, needed
+from chatbot.training.memory import check, keep_freed, training_memory
 from chatbot.training.optimization import learning_rate, optimizer
 from chatbot.training.world import World, run_id
 
@@ -129,9 +129,7 @@ class Trainer:
     @property
     def memory(self) -> int:
         """Bytes that the training will take of this process's device, more than it has now."""
-        config = self.model.config
-        tokens = self.config.batch_tokens // self.world.size
-        return needed(self.model, config.width, config.layers, tokens)
+        return training_memory(self.model, self.batches.largest // self.world.size)
 
     def check_memory(self) -> None:
         """A TrainingError where there is too little: the kernel would end the training without a word."""
