@@ -246,7 +246,9 @@ def find(name: str | None = None) -> Path:
     if name is None:
         bot = newest(available())
         if bot is None:
-            raise CheckpointError("there is no bot to talk to yet; train one: chatbot train corpora/cornell")
+            raise CheckpointError(
+                "there is no bot to talk to yet; train one: chatbot train corpora/smalltalk --time 3m"
+            )
         return bot.folder
     for folder in (Path(name), *(parent / name for parent in paths.checkpoint_folders())):
         # Not is_file(): what no file can be called (too long, a NUL) is no bot either.

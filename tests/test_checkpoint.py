@@ -467,7 +467,7 @@ def test_there_may_be_no_bot_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     assert available() == []
     with pytest.raises(
-        CheckpointError, match=r"there is no bot to talk to yet.*chatbot train corpora/cornell"
+        CheckpointError, match=r"there is no bot to talk to yet.*chatbot train corpora/smalltalk"
     ):
         find()
 

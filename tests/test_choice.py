@@ -44,6 +44,8 @@ def paces(monkeypatch: pytest.MonkeyPatch) -> None:
         return Pace(1e-6 * sum(p.numel() for p in model.parameters()), 1000.0)
 
     monkeypatch.setattr(choice, "measure", instead)
+    monkeypatch.setattr(choice, "HURRY", 1e9)
+    monkeypatch.setattr(choice, "LEARNT", 1e9)
 
 
 def sizes(plans: list[Plan]) -> list[str]:
@@ -87,8 +89,29 @@ def test_what_does_not_fit_into_memory_is_not_chosen(
     corpus: Encoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = kind("gpt", minutes=10_000.0)
-    monkeypatch.setattr(choice, "available", lambda device: one.memory(one.model("small"), one.batches(corpus)) + 1)
+    monkeypatch.setattr(
+        choice, "available", lambda device: one.memory(one.model("small"), one.batches(corpus)) + 1
+    )
     assert set(sizes(choose(one, corpus, lambda done, total: None))) == {"nano", "micro", "small"}
+
+
+@pytest.mark.usefixtures("paces")
+def test_a_small_corpus_gets_no_model_that_knows_it_by_heart(
+    corpus: Encoded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = kind("gpt", minutes=10_000.0)
+    unique = 1000.0 * len(one.batches(corpus).plan())  # as the machine above learns
+    micro, small = (sum(p.numel() for p in one.model(size).parameters()) for size in ("micro", "small"))
+    monkeypatch.setattr(choice, "LEARNT", (micro + small) / 2 / unique)
+    assert set(sizes(choose(one, corpus, lambda done, total: None))) == {"nano", "micro"}
+    monkeypatch.setattr(choice, "LEARNT", 1 / unique)  # the smallest is always looked at
+    assert sizes(choose(one, corpus, lambda done, total: None)) == ["nano"]
+
+
+@pytest.mark.usefixtures("paces")
+def test_the_search_ends_when_it_takes_too_long(corpus: Encoded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "HURRY", 0.0)
+    assert sizes(choose(kind("gpt", minutes=1.0), corpus, lambda done, total: None)) == ["nano"]
 
 
 @pytest.mark.usefixtures("paces")

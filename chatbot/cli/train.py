@@ -48,7 +48,11 @@ if TYPE_CHECKING:
 @click.option(
     "--time", "minutes", type=Duration(), help="How long to train each model: 90s, 20m, 1h.  [default: 30m]"
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Train so many steps instead.")
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Train so many steps instead; with --time too, whichever ends first.",
+)
 @click.option("--name", help="Name of the bots; the family is added.  [default: the corpus's]")
 @click.option(
     "--split",
@@ -162,7 +166,7 @@ def _lead(request: Request, world: World) -> None:
         for folder in () if request.dry_run else folders.values():
             stack.enter_context(claimed(folder))
         with _releasing(world):
-            opened = opened_bots(folders, request)
+            opened = {} if request.dry_run and not request.resume else opened_bots(folders, request)
             if request.resume and not opened:
                 say(f"there is nothing to resume at {' or '.join(map(str, folders.values()))}: beginning")
             for checkpoint in opened.values():  # what one family was begun with, the other goes on with
@@ -228,7 +232,7 @@ def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> 
         device=choose_device(request.device),
         processes=world.size,
     )
-    with track(f"timing sizes of {family}") as progress:
+    with track(f"timing sizes of {family} ({', '.join(SIZES)})") as progress:
         plans = choose(kind, prepared.train, progress)
     say(chosen(family, plans))
     return plans[0]

@@ -105,7 +105,7 @@ def describe(event: Event) -> str:
             return f"{event.what}: going on after step {event.to} with half the learning rate"
         case Stopped():
             end, took = ENDS.get(event.reason, event.reason), duration(event.seconds)
-            kept = f"{end} after {event.step} steps, {took}; the bot is that of step {event.best_step}"
+            kept = f"{end} after {_steps(event.step)}, {took}; the bot is that of step {event.best_step}"
             return f"{kept}{SPIKES.format(event.skipped)}" if event.skipped else kept
         case _:
             return ""
@@ -116,8 +116,9 @@ def chosen(family: str, plans: Sequence[Plan]) -> str:
     by_size = sorted(plans, key=lambda plan: plan.parameters)
     figures = ", ".join(f"{plan.size} {plan.nats:.2f}" for plan in by_size if plan.nats is not None)
     return (
-        f"{family}: nats/word to expect of each size by then (on Cornell; other corpora differ): {figures}\n"
-        f"taking {plans[0].size}: {_extent(plans[0])}"
+        f"{family}: nats/word to expect of each size after {duration(plans[0].seconds)} "
+        f"(on Cornell; other corpora differ): {figures}\n"
+        f"taking size {plans[0].size}: {_extent(plans[0])}"
     )
 
 
@@ -129,9 +130,13 @@ def planned(folder: Path, family: str, plan: Plan) -> str:
 
 def _extent(plan: Plan) -> str:
     return (
-        f"about {plan.steps:,.0f} steps in {duration(plan.seconds)}, {plan.epochs:.1f} times through the "
+        f"about {_steps(round(plan.steps))} in {duration(plan.seconds)}, {plan.epochs:.1f} times through the "
         f"corpus, {plan.memory / 1e9:.1f} GB of memory"
     )
+
+
+def _steps(count: int) -> str:
+    return f"{count:,} step{'s' if count != 1 else ''}"
 
 
 SPIKES = "\n{:,} steps were skipped: their gradients were far longer than usual"

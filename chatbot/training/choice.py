@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from chatbot.training.pace import measure
 
 MOMENT = 1.0  # seconds that a size is timed, after a first round
 LEARNING = 0.93  # the share of a training's time that is not spent on validation and saving
+HURRY = 0.1  # of the time that a training may take: then the search ends with the sizes it has seen
+LEARNT = (
+    10.0  # parameters for each target of the corpus: with more, a model soon knows it by heart, and no more
+)
 WORSE = 1.03  # a size that comes to so many times the best so far ends the search: larger ones come to more
 
 
@@ -30,8 +35,8 @@ WORSE = 1.03  # a size that comes to so many times the best so far ends the sear
 class Plan:
     """What a training would be.
 
-    seconds: with its validations; epochs: how often it goes through the corpus; memory: bytes; nats: a word,
-    to expect on Cornell, None where no law is known.
+    seconds: with its validations; epochs: how often it goes through the corpus; unique: targets of the
+    corpus; memory: bytes; nats: a word, to expect on Cornell, None where no law is known.
     """
 
     size: str
@@ -39,6 +44,7 @@ class Plan:
     steps: float
     seconds: float
     epochs: float
+    unique: float
     memory: int
     nats: float | None
 
@@ -80,8 +86,9 @@ class Kind:
         seconds = steps * step / LEARNING
         parameters = sum(parameter.numel() for parameter in model.parameters())
         epoch, known = len(batches.plan()), law(self.family)
-        nats = known.nats(parameters, steps * pace.targets, epoch * pace.targets) if known else None
-        return Plan(size, parameters, steps, seconds, steps / epoch, self.memory(model, batches), nats)
+        unique, memory = epoch * pace.targets, self.memory(model, batches)
+        nats = known.nats(parameters, steps * pace.targets, unique) if known else None
+        return Plan(size, parameters, steps, seconds, steps / epoch, unique, memory, nats)
 
 
 def choose(kind: Kind, train: Encoded, progress: Callable[[int, int], None]) -> list[Plan]:
@@ -93,14 +100,18 @@ def choose(kind: Kind, train: Encoded, progress: Callable[[int, int], None]) -> 
 
 
 def _worth_timing(kind: Kind, batches: Batches, progress: Callable[[int, int], None]) -> Iterator[Plan]:
-    best, free = math.inf, available(kind.device) / kind.processes
+    began, best, free = time.monotonic(), math.inf, available(kind.device) / kind.processes
     for number, size in enumerate(SIZES):
         progress(number, len(SIZES))
+        if best < math.inf and time.monotonic() - began > HURRY * 60 * kind.training.minutes:
+            return
         with suppress(ConfigError):  # of a setting that suits other sizes
             model = kind.model(size).to(kind.device)
             if number and kind.memory(model, batches) > free:
                 return
             one = kind.plan(size, model, batches)
+            if best < math.inf and one.parameters > LEARNT * one.unique:
+                return
             yield one
             if one.nats is None or one.nats > WORSE * best:
                 return

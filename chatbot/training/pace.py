@@ -15,7 +15,7 @@ from chatbot.training.config import TrainingConfig
 from chatbot.training.memory import keep_freed
 from chatbot.training.optimization import Optimizer, optimizer
 
-SAMPLE = 8  # batches: enough for their lengths to be the corpus's
+SAMPLE = 6  # batches: enough for their lengths to be about the corpus's
 
 
 @dataclass(frozen=True)

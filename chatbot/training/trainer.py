@@ -51,6 +51,7 @@ SLOWER = 0.5  # the learning rate after a training diverged, as a share of what 
 EARLY = (
     60.0  # seconds until the first validation of a training by time, or a third of it: then there is a bot
 )
+OFTEN = 10.0  # seconds between validations of a training by time, at the least
 PROMPTS = ("Hello.", "What's your name?", "Where are you going?", "I love you.")
 
 
@@ -118,6 +119,7 @@ class Trainer:
         self._replying = dataclasses.replace(sampling, seed=0), examples
         self._stop = False
         self._evaluated_at, self._evaluation_took = -math.inf, 0.0  # seconds
+        self._evaluated_step = -1
         torch.manual_seed(config.seed + self.world.rank)  # dropout
         self._resume()
 
@@ -183,7 +185,10 @@ class Trainer:
             return due
         if not self.at.evaluations and self.at.seconds >= min(EARLY, 20 * self.config.minutes):
             return True
-        return due and self.at.seconds - self._evaluated_at >= 9 * self._evaluation_took
+        late = part > self.config.evaluations - 0.5  # the last one is near
+        return (
+            due and not late and self.at.seconds - self._evaluated_at >= max(OFTEN, 9 * self._evaluation_took)
+        )
 
     def _finish(self, reason: str, began: float) -> Iterator[Event]:
         if reason == "interrupted":
@@ -195,7 +200,10 @@ class Trainer:
         elif reason == "finished":
             self.at.done = True
             self._stop = False  # it is over: what is left is to see how good it is
-            yield from self._evaluate(began)
+            if self._evaluated_step == self.at.step:  # that was seen a moment ago
+                yield self._save(best=False)
+            else:
+                yield from self._evaluate(began)
         else:
             self.at.done = True
             yield self._save(best=False)
@@ -298,7 +306,7 @@ class Trainer:
         yield Sampled(self.at.step, replies)
         if best:
             self._save_weights(plain, replies)
-        self._evaluated_at = self._clock(began)
+        self._evaluated_at, self._evaluated_step = self._clock(began), self.at.step
         self._evaluation_took = self._evaluated_at - start
         yield self._save(best)
 
