@@ -154,7 +154,7 @@ def test_with_no_bot_one_line_says_how_to_train_one(call: Call) -> None:
     for arguments in (("chat",), ("chat", "-p", "hello"), ("chat", "--lines")):
         out, err, code = outcome(call(*arguments, input="hello\n"))
         assert (out, code) == ("", 1)
-        [_] = [line for line in err.splitlines() if "chatbot train corpora/cornell" in line]
+        [_] = [line for line in err.splitlines() if "chatbot train corpora/smalltalk" in line]
         assert err.startswith("Error: there is no bot")
 
 

@@ -26,6 +26,7 @@ def compilers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Those that are found."""
     there = ["clang++"]
     monkeypatch.setattr(shutil, "which", lambda name: name if name in there else None)
+    monkeypatch.setattr(compiling, "_works", lambda: True)
     return there
 
 
@@ -46,6 +47,13 @@ def test_whoever_asks_for_it_gets_it(compilers: list[str]) -> None:
 
 def test_without_a_compiler_nothing_is_compiled(compilers: list[str]) -> None:
     compilers.clear()
+    assert not compiling.wanted(config(), CPU, 1)
+
+
+@pytest.mark.usefixtures("compilers")
+def test_a_compiler_that_fails_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(torch, "compile", lambda function: lambda x: 1 / 0)
     assert not compiling.wanted(config(), CPU, 1)
 
 

@@ -539,6 +539,18 @@ def test_a_size_or_steps_that_are_given_leave_nothing_to_choose(bare: Path, give
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("quickly")
+def test_the_other_family_goes_on_with_what_one_was_begun_with(bare: Path) -> None:
+    changes = ("--set", "examples.reply_limit=5", "--set", "training.minutes=0.02")
+    run("owls", "--model", "gpt", "--size", "nano", *changes, *CHOSEN)
+    result = run("owls", "--resume", *CHOSEN)
+    assert result.exit_code == 0, result.stderr
+    config = json.loads((bare / "checkpoints/owls-seq2seq/config.json").read_text())
+    assert (config["examples"]["reply_limit"], config["training"]["minutes"]) == (5, 0.02)
+    assert f"taking size {config['size']}" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quickly")
 def test_what_was_begun_is_gone_on_with_in_its_size(bare: Path) -> None:
     run("owls", "--model", "gpt", "--time", "1s", "--size", "nano", *CHOSEN)
     result = run("owls", "--model", "gpt", "--time", "2s", "--resume", *CHOSEN)

@@ -746,3 +746,29 @@ def evaluation_batches(trainer: Trainer) -> int:
 def test_an_impossible_training_is_refused(changes: dict[str, Any], what: str) -> None:
     with pytest.raises(ConfigError, match=what):
         TrainingConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epoch": -1},
+        {"index": -99999},
+        {"index": 1.5},
+        {"seconds": "x"},
+        {"seconds": -1e9},
+        {"seconds": math.nan},
+        {"seconds": math.inf},
+        {"step": True},
+        {"novel": 1},
+    ],
+)
+def test_a_saved_position_that_cannot_be_is_refused(make: Make, wrong: dict[str, Any]) -> None:
+    trainer = make(steps=4)
+    list(trainer.run())
+    saved = trainer.checkpoint.training_state()
+    assert saved is not None
+    tensors, header = saved
+    header = {key: value for key, value in header.items() if key in ("position", "precision", "run")}
+    trainer.checkpoint.save_training_state(tensors, **header | {"position": header["position"] | wrong})
+    with pytest.raises(CheckpointError, match="cannot go on"):
+        make(steps=8)

@@ -165,7 +165,7 @@ def trainer_of(job: Job, world: World) -> Trainer:
 def new_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
     from chatbot.checkpoint import FORMAT, BotConfig
 
-    size = (request.begun.size if request.begun else "") or request.size
+    size = request.chosen or (request.begun.size if request.begun else "") or request.size
     sized = FAMILIES.load(family).Config.sized(size_named(size), len(prepared.tokenizer))
     return BotConfig(
         format=FORMAT,

@@ -50,6 +50,7 @@ class Request:
     dry_run: bool
     settings: Settings
     asked_size: str | None = None
+    chosen: str = ""  # the size that learns most in the time there is
     begun: BotConfig | None = None
 
 

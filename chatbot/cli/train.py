@@ -194,7 +194,7 @@ def _train_one(
     if opened is None:
         with _releasing(world):
             plan = _chosen(request, family, prepared, world)
-            request = dataclasses.replace(request, size=plan.size, begun=None) if plan else request
+            request = dataclasses.replace(request, chosen=plan.size) if plan else request
     config = config_of(request, family, opened, prepared)
     job = Job(folder=folder, config=config, prepared=prepared, device=request.device)
     if request.dry_run:
@@ -217,8 +217,10 @@ def _train_one(
 def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> Plan | None:
     """The size that learns most in the time there is, unless one was asked for."""
     from chatbot.engines.torch import choose_device
+    from chatbot.preparation import exchanges
     from chatbot.terminal.progress import chosen, say, track
     from chatbot.training.choice import Kind, choose, chooses
+    from chatbot.training.trainer import require
 
     training, settings = wanted(request, "training"), request.settings[family]
     if request.asked_size or not chooses(family, training, settings):
@@ -232,6 +234,7 @@ def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> 
         device=choose_device(request.device),
         processes=world.size,
     )
+    require(kind.batches(prepared.train).examples, exchanges(prepared.validation, kind.examples))
     with track(f"timing sizes of {family} ({', '.join(SIZES)})") as progress:
         plans = choose(kind, prepared.train, progress)
     say(chosen(family, plans))

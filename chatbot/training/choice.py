@@ -19,7 +19,7 @@ from chatbot.preparation import Encoded, ExamplesConfig, learned
 from chatbot.sizes import SIZES
 from chatbot.training.config import TrainingConfig
 from chatbot.training.expectation import law
-from chatbot.training.memory import available, training_memory
+from chatbot.training.memory import available, check, training_memory
 from chatbot.training.pace import measure
 
 MOMENT = 1.0  # seconds that a size is timed, after a first round
@@ -94,6 +94,7 @@ class Kind:
 def choose(kind: Kind, train: Encoded, progress: Callable[[int, int], None]) -> list[Plan]:
     """The sizes worth looking at, the best first. One that does not fit into memory is not looked at."""
     found = list(_worth_timing(kind, kind.batches(train), progress))
+    progress(len(SIZES), len(SIZES))
     if not found:
         raise ConfigError(f"no size of {kind.family} can be trained like that", "give a --size")
     return sorted(found, key=lambda one: one.nats or 0.0)
@@ -109,6 +110,7 @@ def _worth_timing(kind: Kind, batches: Batches, progress: Callable[[int, int], N
             model = kind.model(size).to(kind.device)
             if number and kind.memory(model, batches) > free:
                 return
+            check(kind.memory(model, batches) * kind.processes, kind.device)
             one = kind.plan(size, model, batches)
             if best < math.inf and one.parameters > LEARNT * one.unique:
                 return

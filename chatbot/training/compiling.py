@@ -28,9 +28,18 @@ def wanted(config: TrainingConfig, device: torch.device, processes: int) -> bool
 
 
 def _possible(device: torch.device) -> bool:
+    """Whether it works, seen by a trial: a compiler may be there and fail."""
     if device.type == "cuda":
         return importlib.util.find_spec("triton") is not None
-    return device.type == "cpu" and any(map(shutil.which, COMPILERS))
+    return device.type == "cpu" and any(map(shutil.which, COMPILERS)) and _works()
+
+
+def _works() -> bool:
+    try:
+        torch.compile(lambda x: x.exp() + 1.0)(torch.ones(64))
+    except Exception:  # whatever a compiler may do
+        return False
+    return True
 
 
 def compile_layers(model: AnyModel) -> None:

@@ -15,6 +15,7 @@ from chatbot.training.config import TrainingConfig
 from chatbot.training.memory import keep_freed
 from chatbot.training.optimization import Optimizer, optimizer
 
+MOST = 3.0  # times the seconds asked for that the first round may take, and the others
 SAMPLE = 6  # batches: enough for their lengths to be about the corpus's
 
 
@@ -35,14 +36,21 @@ def measure(
     """
     keep_freed()
     sample = [batches.collated(rows) for rows in islice(batches.plan(), SAMPLE)]
-    learned = _learned(model, sample, optimizer(model, config), precision)
-    for _ in sample:
-        next(learned)
-    began, targets, steps = time.monotonic(), 0, 0
-    while not steps or time.monotonic() - began < seconds:
-        targets += sum(islice(learned, len(sample)))
-        steps += len(sample)
-    return Pace((time.monotonic() - began) / steps, targets / steps)
+    follow, most = optimizer(model, config), MOST * seconds
+    steps, _, _ = _walked(_learned(model, sample, follow, precision), len(sample), 0.0, most)
+    sample = sample[:steps]
+    steps, targets, took = _walked(_learned(model, sample, follow, precision), len(sample), seconds, most)
+    return Pace(took / steps, targets / steps)
+
+
+def _walked(learned: Iterator[int], size: int, least: float, most: float) -> tuple[int, int, float]:
+    """Rounds of so many steps for `least` seconds, and no step after `most`: steps, targets, seconds."""
+    began, steps, targets = time.monotonic(), 0, 0
+    while True:
+        targets, steps = targets + next(learned), steps + 1
+        took = time.monotonic() - began
+        if took >= most or (took >= least and steps % size == 0):
+            return steps, targets, took
 
 
 def _learned(model: AnyModel, sample: Sequence[Batch], follow: Optimizer, precision: str) -> Iterator[int]:

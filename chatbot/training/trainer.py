@@ -22,6 +22,7 @@ from chatbot.errors import CheckpointError, TrainingError
 from chatbot.preparation import (
     UNCUT,
     Encoded,
+    Examples,
     ExamplesConfig,
     Figures,
     exchanges,
@@ -75,9 +76,25 @@ class Position:
     skipped: int = 0  # steps whose gradient was far longer
     slower: float = 1.0  # a factor of the learning rate, under 1 after it diverged
 
+    def check(self) -> None:
+        """A ValueError where a saved one cannot be one: it may come from anywhere."""
+        for item in dataclasses.fields(self):
+            value: Any = getattr(self, item.name)
+            kind = type(item.default)
+            fits = type(value) is kind or (kind is float and type(value) is int)
+            endless = kind is float and item.name != "best" and math.isinf(value)
+            if not fits or endless or not value >= 0:  # nor NaN
+                raise ValueError(f"{item.name} is {value!r}")
+
 
 class Diverged(Exception):
     """A loss or a gradient is not finite; nothing of it has reached the weights."""
+
+
+def require(learned: Examples, validation: Examples) -> None:
+    """A TrainingError where there is nothing to learn, or to validate with."""
+    if not len(learned) or not len(validation):
+        raise TrainingError("there is too little to learn from", "give it a corpus with more conversations")
 
 
 class Trainer:
@@ -104,10 +121,7 @@ class Trainer:
         self.batches.share = self._share
         uncut = exchanges(validation, dataclasses.replace(examples, reply_limit=UNCUT))
         self.validation = uncut.some(config.validation or len(uncut))
-        if not len(found) or not len(self.validation):
-            raise TrainingError(
-                "there is too little to learn from", "give it a corpus with more conversations"
-            )
+        require(found, self.validation)
         self.floor = unigram_figures(train, self.validation, len(checkpoint.tokenizer))
         self._compiled = compiling.wanted(config, self.device, self.world.size)
         if self._compiled:
@@ -399,7 +413,7 @@ class Trainer:
         try:
             tensors = {name: torch.from_numpy(array) for name, array in saved[0].items()}
             self._restore(tensors, saved[1], whole)
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise CheckpointError(
                 f"the training in {self.checkpoint.folder} cannot go on: {reason}",
@@ -409,6 +423,7 @@ class Trainer:
     def _restore(self, tensors: dict[str, Tensor], header: dict[str, Any], whole: bool) -> None:
         """Set everything to a saved state; whole: the bot's weights are there too."""
         self.at = Position(**header["position"])
+        self.at.check()
         if not whole:  # lost: the next validation writes them again
             self.at = dataclasses.replace(self.at, best=math.inf, best_step=0, since_best=0, done=False)
         if self.config.precision == "auto":  # a busy machine could measure otherwise this time
