@@ -81,7 +81,8 @@ class Encoder(nn.Module):
             half = back.size(-1)
             ends.append(torch.cat([h.gather(1, last.expand(-1, -1, half)) for h in (there, back)], -1))
             y = torch.cat([there, back.gather(1, mirror.expand_as(back))], -1)  # (B, S, D)
-            x = x + locked(y, self.dropout if self.training else 0.0)
+            y = F.dropout(y, self.dropout, self.training)
+            x = x + y
         return x, torch.cat(ends, 1)
 
 
@@ -106,6 +107,11 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
         self.attention = LuongAttention(width, config.attention)
         self.bias = nn.Parameter(torch.zeros(config.vocabulary))
         nn.init.normal_(self.embed.weight, std=width**-0.5)
+
+    @property
+    def peak_rate(self) -> float:
+        """With more recurrent layers lower, too."""
+        return super().peak_rate / self.config.layers
 
     def encode(self, prompt: Tensor) -> GRUState:
         mask = prompt != PAD
@@ -138,16 +144,7 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
         return self._drop(self.embed(tokens) * math.sqrt(self.config.width))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return locked(x, self.config.dropout if self.training else 0.0)
-
-
-def locked(x: Tensor, share: float) -> Tensor:
-    """x (B, T, D) without a share of its D values, in a row the same ones at all times.
-
-    Gal & Ghahramani 2016, section 4. There are T times fewer random numbers to draw, which took a tenth of
-    a step.
-    """
-    return x * F.dropout(x.new_ones(x.size(0), 1, x.size(2)), share) if share else x
+        return F.dropout(x, self.config.dropout, self.training)
 
 
 def _words(prompt: Tensor) -> Tensor:
