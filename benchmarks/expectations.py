@@ -6,9 +6,10 @@
 
 The first trains what is missing, one after the other, with as many threads as OMP_NUM_THREADS says (two
 processes, one a family, share the machine well: lengths are in steps, so that nothing depends on its speed).
-The second fits Hoffmann et al. 2022's law (section 3.3, with their Huber loss) to all that is there, and
-writes chatbot/training/expected.json. The third times each size here, as `--time` does, and draws what the
-law and the trainings come to in minutes of this machine; nothing else should run meanwhile.
+The second fits Hoffmann et al. 2022's law (section 3.3, with their Huber loss) to all that is there, and to
+what else was trained into that folder, and writes chatbot/training/expected.json. The third times each size
+here, as `--time` does, and draws what the law and the trainings come to in minutes of this machine; nothing
+else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -44,11 +45,14 @@ LENGTHS: Mapping[str, Sequence[tuple[str, int]]] = {
     "gpt": (
         *(("nano", 800), ("micro", 400), ("small", 400), ("medium", 300)),
         *(("nano", 3200), ("micro", 1600), ("small", 1200), ("micro", 4800), ("small", 3600)),
-        ("nano", 12_800),
     ),
     "seq2seq": (
-        *(("nano", 800), ("micro", 400), ("small", 400), ("medium", 300)),
-        *(("nano", 3200), ("micro", 1600), ("small", 1600), ("medium", 1200), ("small", 4800)),
+        ("nano", 800),
+        ("micro", 400),
+        ("small", 400),
+        ("nano", 3200),
+        ("micro", 1600),
+        ("small", 1600),
     ),
 }
 MINUTES = (2, 5, 20, 60)
@@ -95,17 +99,16 @@ def train(corpus: Path, out: Path, family: str, size: str, steps: int) -> None:
 
 
 def trained(out: Path, family: str) -> Iterator[tuple[str, int, int, int, float]]:
-    """(size, steps, parameters, targets, nats a word) of the trainings that came to their end."""
-    for size, steps in LENGTHS[family]:
-        folder = bot(out, family, size, steps)
+    """(size, steps, parameters, targets, nats a word) of all trainings in there that came to their end."""
+    for folder in sorted((out / "checkpoints").glob(f"*-{family}")):
         if is_done(folder):
-            last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
-            yield size, steps, parameters(folder), last["targets"], last["nats_per_word"]
+            bot, last = Checkpoint.load(folder), json.loads(_last_line(folder / "metrics.jsonl"))
+            parameters = sum(array.size for array in bot.weights().tensors.values())
+            yield bot.config.size, last["step"], parameters, last["targets"], last["nats_per_word"]
 
 
-def parameters(folder: Path) -> int:
-    """Of a bot."""
-    return sum(array.size for array in Checkpoint.load(folder).weights().tensors.values())
+def _last_line(file: Path) -> str:
+    return file.read_text(encoding="utf-8").splitlines()[-1]
 
 
 def fitted(points: Points) -> Law:

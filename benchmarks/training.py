@@ -74,7 +74,8 @@ def ours(family: str, examples: ExamplesConfig, **sizes: Any) -> Contender:  # A
 
         model = {"vocabulary": len(data.tokenizer), **sizes}
         config = BotConfig(format=FORMAT, family=family, model=model)
-        length = TrainingConfig(minutes=0, steps=1_000_000, evaluations=1, validation=100)
+        # Compiled, as a training of ten minutes or more is.
+        length = TrainingConfig(minutes=0, steps=1_000_000, evaluations=1, validation=100, compile="on")
         with TemporaryDirectory() as folder:
             bot = build(family, model, 0), Checkpoint.create(Path(folder) / "bot", config, data.tokenizer)
             trainer = Trainer(*bot, data.train, data.validation, length, examples, SamplingConfig())
