@@ -84,11 +84,12 @@ def describe(event: Event) -> str:
         case Started():
             floor = f"{event.floor.nats_per_word:.3f} nats/word, {event.floor.bits_per_byte:.3f} bits/byte"
             begun = f"going on after step {event.step}\n" if event.step else ""
+            slow = "\ncompiling its layers: the first step takes a while" if event.compiled else ""
             few = "\nso few replies tell little: a larger corpus would" if event.validation < FEW else ""
             return (
                 f"{begun}{event.family}: {event.parameters:,} parameters, {event.examples:,} examples, "
                 f"{event.precision} on {event.device}\n"
-                f"validation on {event.validation:,} replies; a unigram model's figures there: {floor}{few}"
+                f"validation on {event.validation:,} replies; a unigram model's figures there: {floor}{few}{slow}"
             )
         case Evaluated():
             mark = "  (best so far)" if event.best else ""

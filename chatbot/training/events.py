@@ -10,7 +10,10 @@ from chatbot.preparation import Figures
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is about to be trained, and the floor: a unigram model's figures on the same replies."""
+    """What is about to be trained, and the floor: a unigram model's figures on the same replies.
+
+    compiled: the first step takes up to a minute, since layers are compiled in it.
+    """
 
     step: int
     family: str
@@ -20,6 +23,7 @@ class Started:
     precision: str
     device: str
     floor: Figures
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -376,9 +376,9 @@ class Trainer:
         parameters = sum(p.numel() for p in self.model.parameters())
         counts = len(self.batches.examples), len(self.validation)
         family = self.checkpoint.config.family
-        return Started(
-            self.at.step, family, parameters, *counts, self.precision, self.device.type, self.floor
-        )
+        machine = self.precision, self.device.type
+        compiled = self._compiled and any(True for _ in self.model.stack)
+        return Started(self.at.step, family, parameters, *counts, *machine, self.floor, compiled)
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: self.world.whole(value) for name, value in self.model.state_dict().items()}
