@@ -89,7 +89,8 @@ def describe(event: Event) -> str:
             return (
                 f"{begun}{event.family}: {event.parameters:,} parameters, {event.examples:,} examples, "
                 f"{event.precision} on {event.device}\n"
-                f"validation on {event.validation:,} replies; a unigram model's figures there: {floor}{few}{slow}"
+                f"validation on {event.validation:,} replies; "
+                f"a unigram model's figures there: {floor}{few}{slow}"
             )
         case Evaluated():
             mark = "  (best so far)" if event.best else ""
