@@ -239,3 +239,21 @@ def test_measuring_takes_every_example_once_and_always_alike(kind: Kind) -> None
     assert sorted(i for batch in one for i in which(batch)) == list(range(150))
     assert len(one) > 5
     assert all(same(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_a_gpu_copies_from_pinned_memory_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        done.append("pinned")
+        return tensor
+
+    def move(tensor: torch.Tensor, device: torch.device, non_blocking: bool) -> torch.Tensor:
+        done.append((device.type, non_blocking))
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    monkeypatch.setattr(torch.Tensor, "to", move)
+    batch = PairBatch.collate([Example([USER, 7, END], [8, END])])
+    assert same(batch.to(torch.device("cuda")), batch)
+    assert done == ["pinned", "pinned", ("cuda", True), ("cuda", True)]

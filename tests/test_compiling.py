@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 
 import pytest
@@ -48,6 +49,14 @@ def test_whoever_asks_for_it_gets_it(compilers: list[str]) -> None:
 def test_without_a_compiler_nothing_is_compiled(compilers: list[str]) -> None:
     compilers.clear()
     assert not compiling.wanted(config(), CPU, 1)
+
+
+def test_on_a_gpu_it_takes_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = ["triton"]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name in there else None)
+    assert compiling.wanted(config(), GPU, 1)
+    there.clear()
+    assert not compiling.wanted(config(), GPU, 1)
 
 
 @pytest.mark.usefixtures("compilers")
