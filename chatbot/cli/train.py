@@ -233,6 +233,7 @@ def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> 
         examples=wanted(request, "examples"),
         device=choose_device(request.device),
         processes=world.size,
+        neighbours=world.neighbours,
     )
     require(kind.batches(prepared.train).examples, exchanges(prepared.validation, kind.examples))
     with track(f"timing sizes of {family} ({', '.join(SIZES)})") as progress:

@@ -25,9 +25,7 @@ from chatbot.training.pace import measure
 MOMENT = 1.0  # seconds that a size is timed, after a first round
 LEARNING = 0.93  # the share of a training's time that is not spent on validation and saving
 HURRY = 0.1  # of the time that a training may take: then the search ends with the sizes it has seen
-LEARNT = (
-    10.0  # parameters for each target of the corpus: with more, a model soon knows it by heart, and no more
-)
+LEARNT = 10.0  # parameters for each target of the corpus: with more, a model soon knows it by heart
 WORSE = 1.03  # a size that comes to so many times the best so far ends the search: larger ones come to more
 
 
@@ -51,7 +49,10 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Trainings that differ in the model's size alone. processes: how many will share a step."""
+    """Trainings that differ in the model's size alone.
+
+    processes: how many will share a step; neighbours: how many of them share this device's memory.
+    """
 
     family: str
     vocabulary: int
@@ -60,6 +61,7 @@ class Kind:
     examples: ExamplesConfig
     device: torch.device
     processes: int = 1
+    neighbours: int = 1
 
     def batches(self, train: Encoded) -> Batches:
         """What is learned from, the same for all sizes."""
@@ -101,7 +103,7 @@ def choose(kind: Kind, train: Encoded, progress: Callable[[int, int], None]) -> 
 
 
 def _worth_timing(kind: Kind, batches: Batches, progress: Callable[[int, int], None]) -> Iterator[Plan]:
-    began, best, free = time.monotonic(), math.inf, available(kind.device) / kind.processes
+    began, best, free = time.monotonic(), math.inf, available(kind.device) / kind.neighbours
     for number, size in enumerate(SIZES):
         progress(number, len(SIZES))
         if best < math.inf and time.monotonic() - began > HURRY * 60 * kind.training.minutes:
@@ -110,7 +112,7 @@ def _worth_timing(kind: Kind, batches: Batches, progress: Callable[[int, int], N
             model = kind.model(size).to(kind.device)
             if number and kind.memory(model, batches) > free:
                 return
-            check(kind.memory(model, batches) * kind.processes, kind.device)
+            check(kind.memory(model, batches) * kind.neighbours, kind.device)
             one = kind.plan(size, model, batches)
             if best < math.inf and one.parameters > LEARNT * one.unique:
                 return
