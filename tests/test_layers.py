@@ -47,6 +47,7 @@ LINES = {
 WITHIN = {  # the order inside of a package
     "chatbot.models.attention": 0,
     "chatbot.models.blocks": 0,
+    "chatbot.models.dropout": 0,
     "chatbot.models.gru": 0,
     "chatbot.models.loss": 0,
     "chatbot.models.base": 0,

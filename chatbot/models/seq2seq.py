@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from chatbot.batches import IGNORE, MARKS, PAD, PairBatch
 from chatbot.config import setting
 from chatbot.errors import ConfigError
 from chatbot.models.attention import LuongAttention, Score
 from chatbot.models.base import ModelConfig, ReplyModel, State
+from chatbot.models.dropout import dropout
 from chatbot.models.gru import GRULayer
 from chatbot.sizes import Size
 
@@ -81,7 +81,7 @@ class Encoder(nn.Module):
             half = back.size(-1)
             ends.append(torch.cat([h.gather(1, last.expand(-1, -1, half)) for h in (there, back)], -1))
             y = torch.cat([there, back.gather(1, mirror.expand_as(back))], -1)  # (B, S, D)
-            y = F.dropout(y, self.dropout, self.training)
+            y = dropout(y, self.dropout, self.training)
             x = x + y
         return x, torch.cat(ends, 1)
 
@@ -144,7 +144,7 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
         return self._drop(self.embed(tokens) * math.sqrt(self.config.width))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.config.dropout, self.training)
+        return dropout(x, self.config.dropout, self.training)
 
 
 def _words(prompt: Tensor) -> Tensor:
