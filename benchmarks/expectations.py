@@ -35,6 +35,7 @@ from chatbot.checkpoint import Checkpoint
 from chatbot.engines.torch import choose_precision
 from chatbot.models import FAMILIES
 from chatbot.preparation import ExamplesConfig
+from chatbot.sizes import SIZES
 from chatbot.training import TrainingConfig
 from chatbot.training.choice import LEARNING, Kind
 from chatbot.training.expectation import FILE, Law, law
@@ -195,7 +196,7 @@ def curves(material: Material, family: str) -> list[Line]:
     assert known is not None
     rows = json.loads(FILE.read_text(encoding="utf-8"))["trained"][family]
     lines = []
-    for size in dict.fromkeys(row[0] for row in rows):
+    for size in [size for size in SIZES if any(row[0] == size for row in rows)]:
         model = kind.model(size)
         pace = measure(model, batches, kind.training, choose_precision("auto", kind.device), 10.0)
         speed = LEARNING * 60 * pace.targets / pace.seconds
