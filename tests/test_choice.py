@@ -48,6 +48,10 @@ def paces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "LEARNT", 1e9)
 
 
+def chosen(one: Kind, corpus: Encoded) -> list[Plan]:
+    return choose(one, one.batches(corpus), lambda done, total: None)
+
+
 def sizes(plans: list[Plan]) -> list[str]:
     return [plan.size for plan in plans]
 
@@ -57,7 +61,7 @@ def sizes(plans: list[Plan]) -> list[str]:
 def test_the_longer_the_time_the_larger_the_model(family: str, corpus: Encoded) -> None:
     order, taken = list(SIZES), list[int]()
     for minutes in (0.05, 1.0, 30.0, 10_000.0):
-        plans = choose(kind(family, minutes=minutes), corpus, lambda done, total: None)
+        plans = chosen(kind(family, minutes=minutes), corpus)
         figures = [plan.nats for plan in plans if plan.nats is not None]
         assert figures == sorted(figures)
         taken.append(order.index(plans[0].size))
@@ -92,7 +96,7 @@ def test_what_does_not_fit_into_memory_is_not_chosen(
     monkeypatch.setattr(
         choice, "available", lambda device: one.memory(one.model("small"), one.batches(corpus)) + 1
     )
-    assert set(sizes(choose(one, corpus, lambda done, total: None))) == {"nano", "micro", "small"}
+    assert set(sizes(chosen(one, corpus))) == {"nano", "micro", "small"}
 
 
 @pytest.mark.usefixtures("paces")
@@ -103,24 +107,24 @@ def test_a_small_corpus_gets_no_model_that_knows_it_by_heart(
     unique = 1000.0 * len(one.batches(corpus).plan())  # as the machine above learns
     micro, small = (sum(p.numel() for p in one.model(size).parameters()) for size in ("micro", "small"))
     monkeypatch.setattr(choice, "LEARNT", (micro + small) / 2 / unique)
-    assert set(sizes(choose(one, corpus, lambda done, total: None))) == {"nano", "micro"}
+    assert set(sizes(chosen(one, corpus))) == {"nano", "micro"}
     monkeypatch.setattr(choice, "LEARNT", 1 / unique)  # the smallest is always looked at
-    assert sizes(choose(one, corpus, lambda done, total: None)) == ["nano"]
+    assert sizes(chosen(one, corpus)) == ["nano"]
 
 
 @pytest.mark.usefixtures("paces")
 def test_the_search_ends_when_it_takes_too_long(corpus: Encoded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "HURRY", 0.0)
-    assert sizes(choose(kind("gpt", minutes=1.0), corpus, lambda done, total: None)) == ["nano"]
+    assert sizes(chosen(kind("gpt", minutes=1.0), corpus)) == ["nano"]
 
 
 @pytest.mark.usefixtures("paces")
 def test_sizes_that_a_setting_does_not_suit_are_left_out(corpus: Encoded) -> None:
     # Heads are 2, 2, 4, 6 and 8.
-    found = sizes(choose(kind("gpt", {"groups": "4"}, minutes=10_000.0), corpus, lambda done, total: None))
+    found = sizes(chosen(kind("gpt", {"groups": "4"}, minutes=10_000.0), corpus))
     assert set(found) == {"small", "base"}
     with pytest.raises(ConfigError, match="no size of gpt"):
-        choose(kind("gpt", {"groups": "5"}, minutes=1.0), corpus, lambda done, total: None)
+        chosen(kind("gpt", {"groups": "5"}, minutes=1.0), corpus)
 
 
 @pytest.mark.parametrize(

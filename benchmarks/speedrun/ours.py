@@ -63,7 +63,7 @@ class Ours(Recipe):
             examples=ExamplesConfig(),
             device=torch.device("cpu"),
         )
-        return kind.model(choose(kind, self.material.train, lambda done, total: None)[0].size)
+        return kind.model(choose(kind, kind.batches(self.material.train), lambda done, total: None)[0].size)
 
     def nats(self) -> NDArray[np.float64]:
         """Of each judged reply."""

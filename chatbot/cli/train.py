@@ -235,9 +235,10 @@ def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> 
         processes=world.size,
         neighbours=world.neighbours,
     )
-    require(kind.batches(prepared.train).examples, exchanges(prepared.validation, kind.examples))
+    batches = kind.batches(prepared.train)
+    require(batches.examples, exchanges(prepared.validation, kind.examples))
     with track(f"timing sizes of {family} ({', '.join(SIZES)})") as progress:
-        plans = choose(kind, prepared.train, progress)
+        plans = choose(kind, batches, progress)
     say(chosen(family, plans))
     return plans[0]
 

@@ -111,7 +111,7 @@ class ReplyModel(nn.Module, Generic[B, S]):
 
     @property
     def peak_rate(self) -> float:
-        """The family's learning rate at this width: the wider, the lower (Yang et al. 2022, table 8)."""
+        """The family's learning rate at this width: the wider, the lower (Yang et al. 2022)."""
         return self.learning_rate * 256 / self.config.width
 
     def forward(self, batch: B, smoothing: float = 0.0) -> Loss:

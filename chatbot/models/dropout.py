@@ -12,8 +12,8 @@ LEVELS = 256  # of a random byte: shares are rounded to one part in so many
 def dropout(x: Tensor, share: float, training: bool) -> Tensor:
     """x without that share of its values, what remains as much larger; x itself where nothing is trained.
 
-    torch draws a number for each value, one after the other, which took a twelfth of a step of seq2seq. Eight
-    random bytes of one draw serve eight values.
+    torch draws a number for each value, one after the other, which took a sixteenth of a step of seq2seq.
+    Eight random bytes of one draw serve eight values.
     """
     if not training or not share:
         return x

@@ -2,7 +2,7 @@
 
 One product for all input projections, a lean loop over time, and one product after it for the weight's
 gradient, all in bfloat16 where products are. That is for processors with AMX; on AVX-512 alone it is no
-faster than torch's nn.GRU, 0.8 to 1.0 times (benchmarks/training_parts.py). The results are nn.GRU's.
+faster than torch's nn.GRU, 0.7 to 1.0 times (benchmarks/training_parts.py). The results are nn.GRU's.
 
 T time, B batch, H hidden size. Gates are ordered r, z, n as in torch. Equations: Cho et al. 2014 in
 torch's form, h' = (1 - z) * n + z * h with n = tanh(W x + r * (U h + b)).

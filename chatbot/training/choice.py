@@ -93,9 +93,9 @@ class Kind:
         return Plan(size, parameters, steps, seconds, steps / epoch, unique, memory, nats)
 
 
-def choose(kind: Kind, train: Encoded, progress: Callable[[int, int], None]) -> list[Plan]:
+def choose(kind: Kind, batches: Batches, progress: Callable[[int, int], None]) -> list[Plan]:
     """The sizes worth looking at, the best first. One that does not fit into memory is not looked at."""
-    found = list(_worth_timing(kind, kind.batches(train), progress))
+    found = list(_worth_timing(kind, batches, progress))
     progress(len(SIZES), len(SIZES))
     if not found:
         raise ConfigError(f"no size of {kind.family} can be trained like that", "give a --size")

@@ -1,8 +1,7 @@
 """What a training should come to: a law of model size and targets, fitted to trainings on Cornell.
 
 Hoffmann et al. 2022, section 3.3: L(N, D) = E + A / N^alpha + B / D^beta, with N parameters and D targets
-learned. Targets that come again and again are worth less (Muennighoff et al. 2023, eq. 5 and 6), and
-so are parameters beyond what the corpus can fill (there, eq. 7 to 9).
+learned. Targets that come again and again are worth less (Muennighoff et al. 2023).
 
 expected.json holds the laws and the trainings they were fitted to; benchmarks/expectations.py makes it.
 """
