@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from chatbot.engines.torch import AnyModel
-from chatbot.errors import ConfigError
 from chatbot.training.config import TrainingConfig
+from chatbot.training.muon import Muon
 
 FALL = 0.2  # of a training: the fall of a stable schedule
 LATEST = 1 / 3  # of a training: then the learning rate has risen, however few its steps
@@ -92,13 +92,6 @@ def optimizer(model: AnyModel, config: TrainingConfig) -> Optimizer:
         {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0},
     ]
     adam = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
-    return Optimizer(adam, _muon(inner, config)) if chosen else Optimizer(adam)
-
-
-def _muon(matrices: list[nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
-    try:
-        from torch.optim import Muon
-    except ImportError:
-        raise ConfigError("Muon needs torch 2.9 or newer", "--set training.optimizer=adamw") from None
-    decay = config.weight_decay
-    return Muon(matrices, lr=config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+    if not chosen:
+        return Optimizer(adam)
+    return Optimizer(adam, Muon(inner, config.learning_rate, config.weight_decay))

@@ -64,5 +64,6 @@ def _learned(model: AnyModel, sample: Sequence[Batch], follow: Optimizer, precis
             follow.zero_grad()
             loss.total.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            follow.step(0.0)
+            with products(precision, device):
+                follow.step(0.0)
             yield loss.tokens

@@ -44,7 +44,7 @@ from chatbot.training.events import (
 )
 from chatbot.training.memory import check, keep_freed, training_memory
 from chatbot.training.optimization import learning_rate, optimizer
-from chatbot.training.world import World, run_id
+from chatbot.training.world import World, part, run_id, whole
 
 SPIKE = 10.0  # a gradient so many times as long as usual is not followed
 CALM = 200  # steps until it is known what is usual
@@ -248,13 +248,14 @@ class Trainer:
         # The processes' gradients are averaged: each mean is over an equal part of all targets.
         (loss.total / (max(1, tokens) / self.world.size)).backward()
         clipped = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        norm = self.world.whole(clipped).item()
+        norm = whole(clipped).item()
         mean = nats / max(1, tokens)
         for value, what in ((mean, "loss"), (norm, "gradient")):
             if not math.isfinite(value):
                 raise Diverged(f"the {what} became {value} at step {self.at.step + 1}")
         if not self._is_spike(norm):
-            self.optimizer.step(rate)
+            with products(self.precision, self.device):
+                self.optimizer.step(rate)
         now = time.monotonic()
         self.at.step += 1
         self.at.nats, self.at.tokens = self.at.nats + nats, self.at.tokens + int(tokens)
@@ -381,7 +382,7 @@ class Trainer:
         return Started(self.at.step, family, parameters, *counts, *machine, self.floor, compiled)
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: self.world.whole(value) for name, value in self.model.state_dict().items()}
+        return {name: whole(value) for name, value in self.model.state_dict().items()}
 
     def _save_weights(self, figures: dict[str, float], replies: tuple[tuple[str, str], ...]) -> None:
         weights = self._weights()
@@ -394,7 +395,7 @@ class Trainer:
         tensors = {f"model.{name}": value for name, value in self._weights().items()}
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state(parameter).items():
-                tensors[f"optimizer.{name}.{key}"] = self.world.whole(value)
+                tensors[f"optimizer.{name}.{key}"] = whole(value)
         for rank, states in enumerate(self.world.gather(self._random_states())):
             tensors |= {_random(kind, rank): state for kind, state in states.items()}
         header = {"position": dataclasses.asdict(self.at), "precision": self.precision, "run": run_id()}
@@ -405,14 +406,14 @@ class Trainer:
     def _resume(self) -> None:
         """Go on from the saved state, if there is one."""
         here = self.world.main
-        saved, whole = self.world.share(
+        saved, has_weights = self.world.share(
             (self.checkpoint.training_state(), self.checkpoint.has_weights) if here else (None, False)
         )
         if saved is None:
             return
         try:
             tensors = {name: torch.from_numpy(array) for name, array in saved[0].items()}
-            self._restore(tensors, saved[1], whole)
+            self._restore(tensors, saved[1], has_weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise CheckpointError(
@@ -420,11 +421,11 @@ class Trainer:
                 "train under another --name",
             ) from None
 
-    def _restore(self, tensors: dict[str, Tensor], header: dict[str, Any], whole: bool) -> None:
-        """Set everything to a saved state; whole: the bot's weights are there too."""
+    def _restore(self, tensors: dict[str, Tensor], header: dict[str, Any], has_weights: bool) -> None:
+        """Set everything to a saved state; has_weights: the bot's own are there too."""
         self.at = Position(**header["position"])
         self.at.check()
-        if not whole:  # lost: the next validation writes them again
+        if not has_weights:  # lost: the next validation writes them again
             self.at = dataclasses.replace(self.at, best=math.inf, best_step=0, since_best=0, done=False)
         if self.config.precision == "auto":  # a busy machine could measure otherwise this time
             self.precision = header["precision"]
@@ -434,11 +435,11 @@ class Trainer:
         # Of a longer training than the saved one, this is an earlier part.
         self.at.evaluations = min(self.at.evaluations, int(self._progress() * self.config.evaluations))
         weights, now = _under("model.", tensors), self.model.state_dict()
-        placed = {k: self.world.part(v, now[k]) if k in now else v for k, v in weights.items()}
+        placed = {k: part(v, now[k]) if k in now else v for k, v in weights.items()}
         self.model.load_state_dict(placed)
         for name, parameter in self.model.named_parameters():
             state = _under(f"optimizer.{name}.", tensors)
-            kept = {key: self.world.part(value, parameter) for key, value in state.items()}
+            kept = {key: part(value, parameter) for key, value in state.items()}
             self.optimizer.restore(parameter, kept)
         self._restore_random(tensors)
 

@@ -63,14 +63,6 @@ class World:
         """
         return model
 
-    def whole(self, tensor: Tensor) -> Tensor:
-        """All of a tensor, of which everybody may have a part."""
-        return tensor
-
-    def part(self, tensor: Tensor, like: Tensor) -> Tensor:
-        """Of a whole tensor what this process keeps, if that is kept as `like` is."""
-        return tensor.to(like.device)
-
 
 class Together(World):
     """Several processes of torch.distributed."""
@@ -110,14 +102,18 @@ class Together(World):
         fully_shard(model, mesh=mesh)
         return model
 
-    def whole(self, tensor: Tensor) -> Tensor:
-        return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
-    def part(self, tensor: Tensor, like: Tensor) -> Tensor:
-        tensor = tensor.to(like.device)
-        if not isinstance(like, DTensor) or tensor.shape != like.shape:  # a count of steps has no parts
-            return tensor
-        return distribute_tensor(tensor, like.device_mesh, like.placements)
+def whole(tensor: Tensor) -> Tensor:
+    """All of a tensor, of which every process may have a part."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def part(tensor: Tensor, like: Tensor) -> Tensor:
+    """Of a whole tensor what this process keeps, if that is kept as `like` is."""
+    tensor = tensor.to(like.device)
+    if not isinstance(like, DTensor) or tensor.shape != like.shape:  # a count of steps has no parts
+        return tensor
+    return distribute_tensor(tensor, like.device_mesh, like.placements)
 
 
 @contextmanager
