@@ -27,8 +27,8 @@ import numpy as np
 
 from chatbot.checkpoint import Checkpoint
 from chatbot.models import FAMILIES
-from chatbot.sizes import SIZES
 from chatbot.training import TrainingConfig
+from chatbot.training.optimization import MUON_RATE
 
 DEFAULTS = "as it is"
 FEW = "--set", "training.evaluations=4"  # validations, where minutes do not matter
@@ -43,7 +43,7 @@ CHOICES: Mapping[str, Settings] = {
     "twice the learning rate": ("training.learning_rate=2x",),
     "a warm-up by share alone": ("training.warmup_steps=0",),
     "a stable schedule": ("training.schedule=stable",),
-    "Muon": ("training.optimizer=muon",),
+    "AdamW": ("training.optimizer=adamw",),
     "steps of 1,024 tokens": ("training.batch_tokens=1024",),
     "steps of 4,096 tokens": ("training.batch_tokens=4096",),
     "4,096 pieces": ("tokenizer.vocabulary=4096",),
@@ -100,7 +100,7 @@ def main(
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or known:
         if not is_done(_metrics(folder, family, name).parent):
-            changes = [part for setting in known[name] for part in ("--set", absolute(setting, family, size))]
+            changes = [part for setting in known[name] for part in ("--set", absolute(setting))]
             wanted = (
                 ["--steps", str(steps(known[name], tokens)), *FEW] if tokens else ["--time", f"{minutes}m"]
             )
@@ -120,13 +120,10 @@ def main(
     draw(found, folder / "curves.svg")
 
 
-def absolute(setting: str, family: str, size: str) -> str:
-    """ "training.learning_rate=2x" -> twice the default of that size."""
+def absolute(setting: str) -> str:
+    """ "training.learning_rate=2x" -> twice the default."""
     name, value = setting.split("=")
-    if not value.endswith("x"):
-        return setting
-    peak = FAMILIES.load(family).learning_rate * 256 / SIZES[size].width
-    return f"{name}={float(value[:-1]) * peak:g}"
+    return f"{name}={float(value[:-1]) * MUON_RATE:g}" if value.endswith("x") else setting
 
 
 def steps(settings: Settings, tokens: int) -> int:

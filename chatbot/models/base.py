@@ -92,7 +92,7 @@ class ReplyModel(nn.Module, Generic[B, S]):
     Config: ClassVar[type[ModelConfig]]
     config: ModelConfig
     batch: ClassVar[type[PairBatch | StreamBatch]]
-    # The highest at a width of 256, unless the training says otherwise: see `peak_rate`.
+    # AdamW's highest at a width of 256, unless the training says otherwise: see `peak_rate`.
     learning_rate: ClassVar[float]
     learns_prompt: ClassVar[bool] = False  # whether one example can teach a whole dialogue
 
@@ -111,8 +111,13 @@ class ReplyModel(nn.Module, Generic[B, S]):
 
     @property
     def peak_rate(self) -> float:
-        """The family's learning rate at this width: the wider, the lower (Yang et al. 2022)."""
+        """AdamW's learning rate for the family at this width: the wider, the lower (Yang et al. 2022)."""
         return self.learning_rate * 256 / self.config.width
+
+    @property
+    def embedding_share(self) -> float:
+        """Beside Muon: how many times the matrices' learning rate embeddings and vectors take."""
+        return 8.0
 
     def forward(self, batch: B, smoothing: float = 0.0) -> Loss:
         """`loss`: what torch's wrappers around a model call."""

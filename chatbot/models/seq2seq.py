@@ -113,6 +113,11 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
         """With more recurrent layers lower, too."""
         return super().peak_rate / self.config.layers
 
+    @property
+    def embedding_share(self) -> float:
+        """In inverse proportion to the width: what the layers read is sqrt(D) times the embedding."""
+        return min(super().embedding_share, 512 / self.config.width)
+
     def encode(self, prompt: Tensor) -> GRUState:
         mask = prompt != PAD
         memory, ends = self.encoder(self._read(prompt), mask)

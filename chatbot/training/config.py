@@ -21,15 +21,19 @@ class TrainingConfig:
     batch_tokens: int = setting(
         2048, "tokens of a step, padding included; a token that is only read counts a quarter"
     )
-    learning_rate: float = setting(0.0, "its highest value, after the warm-up; 0 for the model's own")
+    learning_rate: float = setting(
+        0.0, "its highest value, after the warm-up; 0 for what suits model and optimizer"
+    )
     warmup: float = setting(0.03, "the share of the training in which the learning rate rises")
     warmup_steps: int = setting(100, "the steps in which it rises at the least; of a short training, a third")
     final_rate: float = setting(0.05, "where the learning rate ends, as a share of its highest value")
     schedule: Literal["cosine", "stable"] = setting(
         "cosine", "how the learning rate falls: in half a cosine, or in a line in the last fifth"
     )
-    optimizer: Literal["adamw", "muon"] = setting("adamw", "what follows the gradients: adamw or muon")
-    weight_decay: float = setting(0.05, "AdamW's decay of matrices; vectors are spared")
+    optimizer: Literal["muon", "adamw"] = setting(
+        "muon", "what follows the gradients: muon, with adamw for embeddings and vectors, or adamw alone"
+    )
+    weight_decay: float = setting(0.05, "the decay of matrices; vectors are spared")
     clip: float = setting(1.0, "the longest gradient")
     label_smoothing: float = setting(0.0, "the share of each target spread over all tokens")
     evaluations: int = setting(20, "how often to validate during the training")

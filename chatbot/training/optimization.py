@@ -13,6 +13,8 @@ from chatbot.training.config import TrainingConfig
 from chatbot.training.muon import Muon
 
 FALL = 0.2  # of a training: the fall of a stable schedule
+MUON_RATE = 4e-3  # the highest, at every width
+SHARE = "share"  # of a parameter group: its rate, in rates of the training
 LATEST = 1 / 3  # of a training: then the learning rate has risen, however few its steps
 
 
@@ -55,7 +57,7 @@ class Optimizer:
     def step(self, rate: float) -> None:
         """Follow the gradients at that learning rate."""
         for group in self.groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(SHARE, 1.0)
         for part in self.parts:
             part.step()
 
@@ -78,18 +80,24 @@ class Optimizer:
                 part.state[parameter] = state
 
 
+def peak_rate(model: AnyModel, config: TrainingConfig) -> float:
+    """The highest learning rate: the training's, or what was found to be best for the optimizer."""
+    return config.learning_rate or (MUON_RATE if config.optimizer == "muon" else model.peak_rate)
+
+
 def optimizer(model: AnyModel, config: TrainingConfig) -> Optimizer:
     """AdamW (Loshchilov & Hutter 2019), weight decay on matrices only.
 
     With "muon", the matrices inside of the model are moved by Muon (Jordan et al. 2024), at AdamW's length
-    of step (Liu et al. 2025, eq. 4); embeddings and vectors are AdamW's still.
+    of step (Liu et al. 2025, eq. 4); embeddings and vectors are AdamW's still, at a higher rate.
     """
     inner = [p for name, p in model.named_parameters() if p.dim() == 2 and not name.startswith("embed")]
     chosen = set(inner) if config.optimizer == "muon" else set()
     rest = [p for p in model.parameters() if p not in chosen]
+    share = model.embedding_share if chosen else 1.0
     groups = [
-        {"params": [p for p in rest if p.dim() >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0},
+        {"params": [p for p in rest if p.dim() >= 2], "weight_decay": config.weight_decay, SHARE: share},
+        {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0, SHARE: share},
     ]
     adam = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
     if not chosen:

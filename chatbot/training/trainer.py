@@ -43,7 +43,7 @@ from chatbot.training.events import (
     Stopped,
 )
 from chatbot.training.memory import check, keep_freed, training_memory
-from chatbot.training.optimization import learning_rate, optimizer
+from chatbot.training.optimization import learning_rate, optimizer, peak_rate
 from chatbot.training.world import World, part, run_id, whole
 
 SPIKE = 10.0  # a gradient so many times as long as usual is not followed
@@ -111,7 +111,7 @@ class Trainer:
         sampling: SamplingConfig,
         world: World | None = None,
     ) -> None:
-        config = dataclasses.replace(config, learning_rate=config.learning_rate or model.peak_rate)
+        config = dataclasses.replace(config, learning_rate=peak_rate(model, config))
         self.model, self.checkpoint, self.config = model, checkpoint, config
         self.world = world or World()
         self.device = TorchEngine(model).device
