@@ -289,6 +289,8 @@ def _summary(folder: Path) -> Summary:
         config = _read_config(folder)
         if not (folder / TOKENIZER).is_file():
             raise CheckpointError(f"{folder} is incomplete: {TOKENIZER} is missing")
+        if not (folder / MODEL).exists():
+            raise CheckpointError(f"its training has just begun, or was cut short: {MODEL} is missing")
         with _opened(folder / MODEL, "") as file:
             header = _header(file)
             count = sum(int(np.prod(file.get_slice(name).get_shape())) for name in file.keys())  # noqa: SIM118

@@ -126,7 +126,7 @@ def metrics(trainer: Trainer) -> list[dict[str, Any]]:
 # its random numbers differ from one processor to another; the ids are made, so that no tokenizer matters.
 PINNED: dict[str, list[float]] = {
     "seq2seq": [
-        *(4.206818, 4.170396, 4.164474, 4.124123, 4.018651, 3.839451, 3.655025, 3.964735, 3.957149, 3.740340),
+        *(4.206818, 4.170396, 4.164474, 4.124123, 4.018651, 3.839451, 3.655025, 3.964735, 3.957149, 3.740341),
         *(3.592397, 3.100926, 3.653158, 3.334536, 2.822482, 3.134604, 2.382340, 2.114091, 2.878333, 2.962012),
     ],
     "gpt": [

@@ -40,7 +40,7 @@ class Recurrence(torch.autograd.Function):
             product = hidden[t].to(inputs.dtype) @ across  # (B, 3H)
             rz = torch.add(product[:, : 2 * size], inputs[t, :, : 2 * size], out=gates[t]).sigmoid_()
             inner = torch.add(product[:, 2 * size :], bias, out=recurrent[t])
-            n = torch.addcmul(inputs[t, :, 2 * size :].float(), rz[:, :size], inner, out=new[t]).tanh_()
+            n = _tanh(torch.addcmul(inputs[t, :, 2 * size :].float(), rz[:, :size], inner, out=new[t]))
             torch.lerp(n, hidden[t], rz[:, size:], out=hidden[t + 1])
         ctx.save_for_backward(weight, hidden, gates, new, recurrent)
         ctx.product_type = inputs.dtype
@@ -63,13 +63,20 @@ class Recurrence(torch.autograd.Function):
         for t in reversed(range(steps)):
             down = down + above[t]
             n = torch.mul(down, to_n[t], out=new_gate[t])
-            before[t] = torch.cat([n * to_r[t], down * to_z[t], n * r[t]], -1)
+            torch.mul(n, to_r[t], out=before[t, :, :size])
+            torch.mul(down, to_z[t], out=before[t, :, size : 2 * size])
+            torch.mul(n, r[t], out=before[t, :, 2 * size :])
             down = torch.addcmul((before[t] @ weight).float(), down, z[t])
         flat = before.flatten(0, 1)
         weight_gradient = flat.t() @ hidden[:-1].flatten(0, 1).to(flat.dtype)
         to_inputs = torch.cat([before[..., : 2 * size], new_gate.to(before.dtype)], -1)
         bias_gradient = before[..., 2 * size :].float().sum((0, 1))
         return to_inputs, weight_gradient.float(), bias_gradient, down
+
+
+def _tanh(x: Tensor) -> Tensor:
+    """In place: 2 sigmoid(2x) - 1, since torch's tanh takes four times as long (AVX-512)."""
+    return x.mul_(2).sigmoid_().mul_(2).sub_(1)
 
 
 class GRULayer(nn.Module):
