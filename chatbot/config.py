@@ -27,6 +27,7 @@ def help_of(config: type[Any], name: str) -> str:
     """The help text of one field, its default included."""
     field = {f.name: f for f in dataclasses.fields(config)}[name]
     default = ("off", "on")[field.default] if isinstance(field.default, bool) else field.default
+    default = "none" if default in (None, "") else default
     return f"{field.metadata['help']}  [default: {default}]"
 
 

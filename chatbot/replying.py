@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from chatbot.corpus.cleaning import clean_text
-from chatbot.decoding import Sampler, SamplingConfig, generate, generate_all
+from chatbot.decoding import Sampler, SamplingConfig, Spelling, generate, generate_all
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import Engine
 from chatbot.errors import ChatbotError
@@ -102,7 +104,7 @@ class Responder:
         prompt = self.tokenizer.prompt(turns, self.examples.prompt_limit)
         yield ReplyStart(prompt)
         ids = [piece.token for piece in prompt]
-        sampler = Sampler(self.sampling, forbidden=self.tokenizer.unsayable)
+        sampler = self._sampler(self.sampling)
         stream, end = self.tokenizer.stream(), self.tokenizer.end
         for chosen in generate(self.engine, ids, sampler, self.sampling.max_tokens, silenced(ids)):
             token, looked = chosen.choice.token, tuple(chosen.attention.tolist())
@@ -122,7 +124,7 @@ class Responder:
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # little padding
         for at in range(0, len(prompts), AT_ONCE):
             rows = order[at : at + AT_ONCE]
-            some, samplers = [prompts[i] for i in rows], [self._sampler(i) for i in rows]
+            some, samplers = [prompts[i] for i in rows], [self._numbered(i) for i in rows]
             limit, end, silence = self.sampling.max_tokens, self.tokenizer.end, list(map(silenced, some))
             found = generate_all(self.engine, some, samplers, limit, end, silence)
             replies |= {i: self.tokenizer.decode(ids).strip() for i, ids in zip(rows, found, strict=True)}
@@ -130,11 +132,21 @@ class Responder:
                 progress(len(replies), len(prompts))
         return [replies[i] for i in range(len(prompts))]
 
-    def _sampler(self, number: int) -> Sampler:
+    def _numbered(self, number: int) -> Sampler:
         """The sampler of the n-th of many replies."""
         seed = self.sampling.seed
-        changed = self.sampling if seed is None else replace(self.sampling, seed=seed + number)
-        return Sampler(changed, forbidden=self.tokenizer.unsayable)
+        return self._sampler(self.sampling if seed is None else replace(self.sampling, seed=seed + number))
+
+    def _sampler(self, sampling: SamplingConfig) -> Sampler:
+        spelling = _spelling(self.tokenizer) if sampling.bad_words else None
+        return Sampler(sampling, self.tokenizer.unsayable, self.tokenizer.end, spelling)
+
+
+@lru_cache(maxsize=4)
+def _spelling(tokenizer: Tokenizer) -> Spelling:
+    """Marks and single bytes spell nothing."""
+    pieces = map(tokenizer.piece, range(len(tokenizer)))
+    return Spelling(["" if re.fullmatch("<.+>", piece) else piece for piece in pieces])
 
 
 def _cleaned(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:

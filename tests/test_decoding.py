@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from chatbot.decoding import (
@@ -19,12 +20,11 @@ from chatbot.decoding import (
     Sampler,
     SamplingConfig,
     Seen,
+    Spelling,
     generate,
     softmax,
-    temperature,
-    top_k,
-    top_p,
 )
+from chatbot.decoding.truncation import temperature, top_k, top_p
 from chatbot.errors import ChatbotError, ConfigError
 from tests.fakes import ScriptedEngine, evenly
 
@@ -39,8 +39,28 @@ LOGITS = (
     .filter(lambda values: max(values) > NEVER)
     .map(lambda values: np.array(values, np.float32))
 )
-SEEN = Seen([5, 6], np.linspace(-3, 3, V, dtype=np.float32))
-VALUES = st.integers(0, V + 3) | st.floats(0, 1) | st.floats(0, 100)
+PIECES = ["", "", "▁an", "▁owl", "▁ow", "l", "s", ".", "▁", "▁the▁owl", "L"]  # of the eleven tokens
+SEEN = Seen(
+    so_far=[6, 8, 5],
+    unprompted=np.linspace(-3, 3, V, dtype=np.float32),
+    prompt=[2, 5, 9],
+    end=V - 1,
+    spelling=Spelling(PIECES),
+)
+KINDS = {f.name: str(f.type) for f in dataclasses.fields(SamplingConfig)}
+
+
+def values(name: str) -> st.SearchStrategy[Any]:  # Any: of the setting's type
+    """Values that a rule takes."""
+    kinds = {
+        "int": st.integers(0, V + 3),
+        "str": st.sampled_from(["", "owl", "An, owl", ",", "x"]),
+        "float": st.floats(0, 1) | st.floats(-100, 100),
+    }
+    return kinds[KINDS[name]].filter(RULES[name].valid)
+
+
+ALL = st.sampled_from(list(RULES)).flatmap(lambda name: st.tuples(st.just(name), values(name)))
 
 
 def logits_of(*probabilities: float) -> Floats:
@@ -57,32 +77,27 @@ def kept(logits: Floats) -> list[int]:
 # Every rule
 
 
-@pytest.mark.parametrize("name", RULES)
-@given(logits=LOGITS, value=VALUES)
-@example(logits=np.array([3.0] + [NEVER] * 10, np.float32), value=1)
-@example(logits=np.zeros(V, np.float32), value=1)
-@example(logits=np.array([80.0, -80.0] * 5 + [0.0], np.float32), value=5e-324)
-def test_a_rule_leaves_a_distribution_over_what_was_allowed(name: str, logits: Floats, value: float) -> None:
-    rule = RULES[name]
-    assume(rule.valid(value))
+@settings(max_examples=600)
+@given(logits=LOGITS, chosen=ALL)
+@example(logits=np.array([3.0] + [NEVER] * 10, np.float32), chosen=("top_k", 1))
+@example(logits=np.array([NEVER] * 10 + [3.0], np.float32), chosen=("min_tokens", 4))
+@example(logits=np.array([NEVER] * 5 + [1, 1] + [NEVER] * 4, np.float32), chosen=("no_repeat", 1))
+@example(logits=np.zeros(V, np.float32), chosen=("top_p", 1))
+@example(logits=np.array([80.0, -80.0] * 5 + [0.0], np.float32), chosen=("temperature", 5e-324))
+def test_a_rule_leaves_a_distribution_over_what_was_allowed(logits: Floats, chosen: tuple[str, Any]) -> None:
+    name, value = chosen
     before = logits.copy()
-    after = rule.apply(logits, SEEN, value)
+    after = RULES[name].apply(logits, SEEN, value)
     assert (logits == before).all(), "a rule must not change its input"
     assert after.shape == (V,)
     assert after.dtype == np.float32
     probabilities = softmax(after)
     assert probabilities.sum() == pytest.approx(1)
     assert not (probabilities[logits == NEVER]).any(), "what was forbidden stays forbidden"
-    assert probabilities[logits.argmax()] > 0, "the most probable token can always be drawn"
-
-
-@pytest.mark.parametrize("name", [name for name in RULES if name != "guidance"])  # it is there to
-@given(logits=LOGITS, value=VALUES)
-def test_a_rule_never_turns_the_order_round(name: str, logits: Floats, value: float) -> None:
-    assume(RULES[name].valid(value))
-    after = RULES[name].apply(logits, SEEN, value)
-    larger = logits[:, None] > logits[None, :]
-    assert (after[:, None] >= after[None, :])[larger].all()
+    if not RULES[name].reorders:
+        assert probabilities[logits.argmax()] > 0, "the most probable token can always be drawn"
+        larger = logits[:, None] > logits[None, :]
+        assert (after[:, None] >= after[None, :])[larger].all(), "the order is never turned round"
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -97,7 +112,8 @@ def test_a_rule_does_nothing_at_its_neutral_value(name: str, logits: Floats) -> 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_does_something_at_another_value(name: str) -> None:
     logits = logits_of(*np.arange(1, V + 1) / 66)
-    afters = [RULES[name].apply(logits, SEEN, value) for value in (3, 0.5) if RULES[name].valid(value)]
+    telling = {"int": (1, 4), "float": (3.0, 0.5), "str": ("owl",)}[KINDS[name]]
+    afters = [RULES[name].apply(logits, SEEN, value) for value in telling if RULES[name].valid(value)]
     assert max(np.abs(softmax(after) - softmax(logits)).max() for after in afters) > 0.01
 
 
@@ -177,6 +193,150 @@ def test_a_tiny_temperature_is_like_zero_and_overflows_nowhere(value: float) -> 
 
 def test_probabilities_of_huge_logits_are_finite() -> None:
     np.testing.assert_array_equal(softmax(np.array([3e38, -3e38, 3e38, NEVER], np.float32)), [0.5, 0, 0.5, 0])
+
+
+@given(LOGITS, st.floats(0.001, 1))
+def test_min_p_keeps_what_is_probable_enough_beside_the_most_probable(logits: Floats, p: float) -> None:
+    probabilities = softmax(logits)
+    found = kept(RULES["min_p"].apply(logits, Seen(), p))
+    share = probabilities / probabilities.max()
+    assert (
+        set(np.flatnonzero(share > p * (1 + 1e-6)))
+        <= set(found)
+        <= set(np.flatnonzero(share > p * (1 - 1e-6)))
+    )
+
+
+def test_min_p_by_hand() -> None:
+    logits = logits_of(0.1, 0.5, 0.15, 0.25)
+    assert [kept(RULES["min_p"].apply(logits, Seen(), p)) for p in (0.1, 0.25, 0.4, 0.9, 1)] == [
+        [0, 1, 2, 3],
+        [1, 2, 3],
+        [1, 3],
+        [1],
+        [1],
+    ]
+
+
+def test_typical_by_hand() -> None:
+    # H = 1.2080 nats; surprises 2.3026, 0.6931, 1.8971, 1.3863: nearest to it are the last, then 0.5, ...
+    logits = logits_of(0.1, 0.5, 0.15, 0.25)
+    assert [kept(RULES["typical"].apply(logits, Seen(), p)) for p in (0.2, 0.5, 0.8, 0.95)] == [
+        [3],
+        [1, 3],
+        [1, 2, 3],
+        [0, 1, 2, 3],
+    ]
+
+
+def test_typical_may_forbid_the_most_probable() -> None:
+    logits = logits_of(0.4, *[0.06] * 10)  # H = 2.05 nats; 0.92 and 2.81 away from it: 1.14 and 0.76
+    assert 0 not in kept(RULES["typical"].apply(logits, Seen(), 0.5))
+
+
+def test_penalties_by_hand() -> None:
+    logits = np.array([2.0, -2.0, 1.0, NEVER], np.float32)
+    seen = Seen(so_far=[0, 1, 0, 3])
+    np.testing.assert_array_equal(RULES["repetition_penalty"].apply(logits, seen, 2.0), [1, -4, 1, NEVER])
+    np.testing.assert_array_equal(RULES["presence_penalty"].apply(logits, seen, 0.5), [1.5, -2.5, 1, NEVER])
+    np.testing.assert_array_equal(RULES["frequency_penalty"].apply(logits, seen, 0.5), [1, -2.5, 1, NEVER])
+
+
+@pytest.mark.parametrize("name", ["repetition_penalty", "presence_penalty", "frequency_penalty"])
+def test_penalties_look_at_the_window_alone(name: str) -> None:
+    logits = np.array([2.0, 2.0, 2.0], np.float32)
+    after = RULES[name].apply(logits, Seen(so_far=[0, 1, 1], window=2), 1.5)
+    assert after[1] < after[0] == after[2] == 2
+
+
+def test_no_run_of_tokens_stands_twice_in_a_reply() -> None:
+    logits = np.zeros(V, np.float32)
+    said = [4, 5, 6, 7, 4, 5]
+
+    def forbidden(n: int) -> list[int]:
+        return np.flatnonzero(RULES["no_repeat"].apply(logits, Seen(said), n) == NEVER).tolist()
+
+    assert [forbidden(n) for n in (0, 1, 2, 3, 4, 9)] == [[], [4, 5, 6, 7], [6], [6], [], []]
+
+
+def test_no_run_of_tokens_is_the_conversations() -> None:
+    logits = np.zeros(V, np.float32)
+    seen = Seen([8, 4, 5], prompt=[4, 5, 9, 5, 3])
+
+    def forbidden(n: int) -> list[int]:
+        return np.flatnonzero(RULES["no_echo"].apply(logits, seen, n) == NEVER).tolist()
+
+    assert [forbidden(n) for n in (0, 1, 2, 3, 4)] == [[], [3, 4, 5, 9], [3, 9], [9], []]
+
+
+def test_a_reply_does_not_end_too_early() -> None:
+    logits, apply = np.zeros(V, np.float32), RULES["min_tokens"].apply
+    assert apply(logits, Seen([3], end=7), 2)[7] == NEVER
+    assert apply(logits, Seen([3, 3], end=7), 2) is logits
+    assert apply(logits, Seen([3]), 2) is logits
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("said", "forbidden"),
+    [
+        ([], [3, 9]),  # "owl" and "the owl" would say it
+        ([4], [3, 5, 9, 10]),  # "ow": so would "l", and "L"
+        ([4, 6], [3, 9]),  # "ows" is another word
+        ([2, 4], [3, 5, 9, 10]),
+        ([4, 8], [3, 9]),  # a space after "ow"
+        ([4, 7], [3, 9]),  # a full stop
+    ],
+)
+def test_a_bad_word_is_forbidden_however_it_is_cut(said: list[int], forbidden: list[int]) -> None:
+    after = RULES["bad_words"].apply(np.zeros(V, np.float32), Seen(said, spelling=Spelling(PIECES)), " OWL,")
+    assert np.flatnonzero(after == NEVER).tolist() == forbidden
+
+
+@given(st.lists(st.integers(2, V - 1), max_size=8), st.integers(0, 9))
+def test_no_reply_holds_a_bad_word(begun: list[int], seed: int) -> None:
+    def written(tokens: Sequence[int]) -> list[str]:
+        return re.findall(r"\w+", "".join(PIECES[token] for token in tokens).casefold())
+
+    assume("owl" not in written(begun) and not any("owl".startswith(w) and w for w in written(begun)[-1:]))
+    sampler = Sampler(
+        dataclasses.replace(FREE, seed=seed, bad_words="owl"), forbidden=[0, 1], spelling=Spelling(PIECES)
+    )
+    tokens = list(begun)
+    for _ in range(12):
+        tokens.append(sampler(np.zeros(V, np.float32), Seen(tokens)).token)
+    # "owl" stands in it only as a part of a longer word that went on from another token.
+    assert "owl" not in written(tokens)
+
+
+# Beside transformers, where it is installed
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "theirs"),
+    [
+        ("temperature", 0.7, "TemperatureLogitsWarper"),
+        ("top_k", 3, "TopKLogitsWarper"),
+        ("top_p", 0.6, "TopPLogitsWarper"),
+        ("min_p", 0.2, "MinPLogitsWarper"),
+        ("typical", 0.6, "TypicalLogitsWarper"),
+        ("repetition_penalty", 1.3, "RepetitionPenaltyLogitsProcessor"),
+        ("no_repeat", 2, "NoRepeatNGramLogitsProcessor"),
+    ],
+)
+def test_a_rule_is_that_of_transformers(name: str, value: float, theirs: str) -> None:
+    processors = pytest.importorskip("transformers").generation.logits_process
+    import torch
+
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        logits = random.normal(0, 2, 50).astype(np.float32)
+        said = random.integers(0, 50, 20).tolist()
+        ours = RULES[name].apply(logits, Seen(said), value)
+        other = getattr(processors, theirs)(value)(torch.tensor([said]), torch.from_numpy(logits)[None])
+        np.testing.assert_allclose(softmax(ours), softmax(other[0].numpy()), atol=1e-6)
 
 
 # The sampler

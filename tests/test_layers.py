@@ -45,6 +45,17 @@ LINES = {
     "chatbot.__main__": 7,
 }
 WITHIN = {  # the order inside of a package
+    "chatbot.decoding.spelling": 0,
+    "chatbot.decoding.rule": 0.1,
+    "chatbot.decoding.guidance": 0.2,
+    "chatbot.decoding.penalties": 0.2,
+    "chatbot.decoding.repeats": 0.2,
+    "chatbot.decoding.truncation": 0.2,
+    "chatbot.decoding.wording": 0.2,
+    "chatbot.decoding.config": 0.3,
+    "chatbot.decoding.sampler": 0.4,
+    "chatbot.decoding.loop": 0.5,
+    "chatbot.decoding": 0.6,
     "chatbot.models.attention": 0,
     "chatbot.models.blocks": 0,
     "chatbot.models.dropout": 0,

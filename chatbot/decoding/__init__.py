@@ -1,0 +1,26 @@
+"""From logits to tokens: sampling rules, the sampler, and the one decoding loop.
+
+Everything here is NumPy, so that it serves every engine and needs no torch. A rule is a function in one of
+these files, a line of RULES, and a setting of SamplingConfig: `--name`, `/set name` and its tests follow.
+"""
+
+from chatbot.decoding.config import RULES, SamplingConfig
+from chatbot.decoding.loop import Chosen, generate, generate_all
+from chatbot.decoding.rule import Floats, Rule, Seen, softmax
+from chatbot.decoding.sampler import Choice, Sampler
+from chatbot.decoding.spelling import Spelling
+
+__all__ = [
+    "RULES",
+    "Choice",
+    "Chosen",
+    "Floats",
+    "Rule",
+    "Sampler",
+    "SamplingConfig",
+    "Seen",
+    "Spelling",
+    "generate",
+    "generate_all",
+    "softmax",
+]

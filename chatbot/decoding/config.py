@@ -1,0 +1,87 @@
+"""How replies are drawn: the rules in their order, and their settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbot.config import setting
+from chatbot.decoding.guidance import guidance
+from chatbot.decoding.penalties import frequency_penalty, presence_penalty, repetition_penalty
+from chatbot.decoding.repeats import no_echo, no_repeat
+from chatbot.decoding.rule import Apply, Rule
+from chatbot.decoding.truncation import min_p, temperature, top_k, top_p, typical
+from chatbot.decoding.wording import bad_words, min_tokens
+from chatbot.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """How a reply is drawn. The rules are applied in the order of the fields."""
+
+    guidance: float = setting(
+        1.0, "how much a reply has to do with its prompt; 0 takes the model's probabilities as they are"
+    )
+    repetition_penalty: float = setting(
+        1.0, "over 1, what the reply has said already is less probable, by a factor"
+    )
+    presence_penalty: float = setting(
+        0.0, "over 0, likewise, by this from its logit, however often it was said"
+    )
+    frequency_penalty: float = setting(0.0, "over 0, likewise, by this each time that it was said")
+    no_repeat: int = setting(0, "so many tokens in a row stand in a reply once at the most; 0 for no rule")
+    no_echo: int = setting(0, "so many tokens in a row are never those of the conversation; 0 for no rule")
+    bad_words: str = setting("", "words that no reply contains, with commas between them")
+    min_tokens: int = setting(0, "the shortest reply, in tokens")
+    top_k: int = setting(40, "keep the k most probable tokens; 0 keeps all")
+    temperature: float = setting(0.5, "below 1 safer, above 1 wilder; 0 always takes the most probable token")
+    top_p: float = setting(0.9, "keep the most probable tokens that together reach p; 1 keeps all")
+    min_p: float = setting(
+        0.0, "keep tokens at least so many times as probable as the most probable; 0 keeps all"
+    )
+    typical: float = setting(1.0, "keep the least surprising tokens that together reach this; 1 keeps all")
+    window: int = setting(0, "of the reply's tokens, how many of the last ones penalties look at; 0 for all")
+    max_tokens: int = setting(60, "the longest reply, in tokens")
+    seed: int | None = setting(None, "the same seed gives the same reply; none draws a new one each time")
+
+    def __post_init__(self) -> None:
+        for name, rule in RULES.items():
+            if not rule.valid(getattr(self, name)):
+                raise ConfigError(f"{name} must be {rule.domain}, not {getattr(self, name)}")
+        if self.max_tokens < 1:
+            raise ConfigError(f"max_tokens must be at least 1, not {self.max_tokens}")
+        if self.window < 0:
+            raise ConfigError(f"window must not be negative, not {self.window}")
+        if self.seed is not None and self.seed < 0:
+            raise ConfigError(f"seed must not be negative, not {self.seed}")
+
+
+def _count(apply: Apply, reorders: bool = False) -> Rule:
+    """A rule whose setting counts something."""
+    return Rule(apply, lambda v: v >= 0, "0 or more", neutral=0, reorders=reorders)
+
+
+def _penalty(apply: Apply) -> Rule:
+    return Rule(apply, lambda v: -100 <= v <= 100, "from -100 to 100", neutral=0, reorders=True)
+
+
+def _share(apply: Apply, reorders: bool = False) -> Rule:
+    return Rule(apply, lambda v: 0 < v <= 1, "over 0 and at most 1", neutral=1, reorders=reorders)
+
+
+RULES: dict[str, Rule] = {
+    "guidance": Rule(guidance, lambda v: 0 <= v <= 10, "from 0 to 10", neutral=0, reorders=True),
+    "repetition_penalty": Rule(
+        repetition_penalty, lambda v: 0.1 <= v <= 10, "from 0.1 to 10", neutral=1, reorders=True
+    ),
+    "presence_penalty": _penalty(presence_penalty),
+    "frequency_penalty": _penalty(frequency_penalty),
+    "no_repeat": _count(no_repeat, reorders=True),
+    "no_echo": _count(no_echo, reorders=True),
+    "bad_words": Rule(bad_words, lambda v: True, "words with commas between", neutral="", reorders=True),
+    "min_tokens": _count(min_tokens, reorders=True),
+    "top_k": _count(top_k),
+    "temperature": Rule(temperature, lambda v: 0 <= v <= 100, "from 0 to 100", neutral=1),
+    "top_p": _share(top_p),
+    "min_p": Rule(min_p, lambda v: 0 <= v <= 1, "from 0 to 1", neutral=0),
+    "typical": _share(typical, reorders=True),
+}

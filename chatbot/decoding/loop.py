@@ -1,0 +1,78 @@
+"""The one decoding loop, for a reply and for many.
+
+S prompt length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from chatbot.decoding.rule import Floats, Seen
+from chatbot.decoding.sampler import Choice, Sampler
+from chatbot.engines.base import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A token of the reply, and where the model looked when it chose it: (S,) over the prompt."""
+
+    choice: Choice
+    attention: Floats
+
+
+def generate(
+    engine: Engine, prompt: Sequence[int], sampler: Sampler, limit: int, silence: Sequence[int] = ()
+) -> Iterator[Chosen]:
+    """Yield up to `limit` tokens of a reply. Who stops at the end mark pays for no further step.
+
+    silence: the prompt with nothing said in its last turn. Guidance compares with the same reply to it, in
+    the same batch.
+    """
+    guided = bool(sampler.config.guidance and silence)
+    step = engine.start([prompt, silence] if guided else [prompt])
+    so_far: list[int] = []
+    for i in range(limit):
+        choice = sampler(step.logits[0], Seen(so_far, step.logits[1] if guided else None, prompt))
+        yield Chosen(choice, step.attention[0, : len(prompt)])
+        so_far.append(choice.token)
+        if i + 1 < limit:
+            step = engine.step([choice.token] * len(step.logits), step.state)
+
+
+SPARSE = 0.75  # the share of rows still going below which the ended ones are dropped: dropping copies
+
+
+def generate_all(
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    samplers: Sequence[Sampler],
+    limit: int,
+    end: int,
+    silence: Sequence[Sequence[int]] = (),
+) -> list[list[int]]:
+    """The tokens of many replies, decoded together; those that have ended leave the batch now and then.
+
+    Each reply ends with the end mark `end`, or has `limit` tokens. silence: as in `generate`, one for each
+    prompt. Where one sampler guides, all do.
+    """
+    guided = bool(silence and any(sampler.config.guidance for sampler in samplers))
+    rows = list(range(len(prompts)))  # whose reply each row of the batch is
+    going = list(range(len(prompts)))  # the rows that have not ended
+    step = engine.start([*prompts, *(silence if guided else [])])
+    replies: list[list[int]] = [[] for _ in prompts]
+    for i in range(limit):
+        for at in going:
+            row = rows[at]
+            seen = Seen(replies[row], step.logits[len(rows) + at] if guided else None, prompts[row])
+            replies[row].append(samplers[row](step.logits[at], seen).token)
+        going = [at for at in going if replies[rows[at]][-1] != end]
+        if not going or i + 1 == limit:
+            break
+        state = step.state
+        if len(going) <= SPARSE * len(rows):
+            both = [*going, *(len(rows) + at for at in going)] if guided else going
+            state, rows = engine.select(state, both), [rows[at] for at in going]
+            going = list(range(len(rows)))
+        step = engine.step([replies[row][-1] for row in rows] * (1 + guided), state)
+    return replies

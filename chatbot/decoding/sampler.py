@@ -1,0 +1,56 @@
+"""The sampler: rules, then a draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from chatbot.decoding.config import RULES, SamplingConfig
+from chatbot.decoding.rule import NEVER, Floats, Seen, softmax
+from chatbot.decoding.spelling import Spelling
+from chatbot.errors import ChatbotError
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A token, and how probable the model found it before any rule changed that."""
+
+    token: int
+    probability: float
+
+
+class Sampler:
+    """Draws tokens by a SamplingConfig; the same seed and logits give the same tokens.
+
+    forbidden: ids that no reply may contain (padding, speaker marks). end: the one that ends a reply.
+    spelling: how the ids are written, for rules about words.
+    """
+
+    def __init__(
+        self,
+        config: SamplingConfig,
+        forbidden: Sequence[int] = (),
+        end: int | None = None,
+        spelling: Spelling | None = None,
+    ) -> None:
+        self.config = config
+        self._forbidden = list(forbidden)
+        self._end, self._spelling = end, spelling
+        self._random = np.random.default_rng(config.seed)
+
+    def __call__(self, logits: Floats, seen: Seen) -> Choice:
+        """Choose the next token from logits (V,)."""
+        allowed = logits.astype(np.float32)  # a copy
+        allowed[self._forbidden] = NEVER
+        if not np.isfinite(allowed.max()):
+            raise ChatbotError("the bot's weights give no numbers to choose by", "train it again")
+        original = softmax(allowed)
+        seen = replace(seen, window=self.config.window, end=self._end, spelling=self._spelling)
+        for name, rule in RULES.items():
+            allowed = rule.apply(allowed, seen, getattr(self.config, name))
+        # The inverse of the cumulative distribution: one uniform number a token, on every engine.
+        cumulative = np.cumsum(softmax(allowed))
+        token = int(np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right"))
+        return Choice(token, float(original[token]))

@@ -1,0 +1,31 @@
+"""Rules about words and length."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from chatbot.decoding.rule import Floats, Seen, without
+
+
+def bad_words(logits: Floats, seen: Seen, value: str) -> Floats:
+    """Forbid every token that would complete one of the words, however it is cut into tokens.
+
+    Also where a longer word might have been meant: "hello" cannot be spelled as hell + o where hell is
+    forbidden, but may be said by other pieces. A token that spells single bytes is not looked into.
+    """
+    if not value or seen.spelling is None:
+        return logits
+    return without(logits, seen.spelling.completing(listed(value), seen.spelling.open(seen.so_far)))
+
+
+@cache
+def listed(value: str) -> tuple[str, ...]:
+    """The words of a list with commas, without case: "Darn, heck" -> ("darn", "heck")."""
+    return tuple(word for word in (part.strip().casefold() for part in value.split(",")) if word)
+
+
+def min_tokens(logits: Floats, seen: Seen, value: int) -> Floats:
+    """Forbid the end until the reply has so many tokens."""
+    if seen.end is None or len(seen.so_far) >= value:
+        return logits
+    return without(logits, [seen.end])
