@@ -185,7 +185,9 @@ def test_every_setting_has_its_help_and_survives_json(owner: str) -> None:
     config = CONFIGS[owner] if owner in CONFIGS else _heavy(owner)
     for field in dataclasses.fields(config):
         assert help_of(config, field.name).strip()
-        default = {"True": "on", "False": "off"}.get(str(field.default), field.default)
+        default = {"True": "on", "False": "off", "": "none", "None": "none"}.get(
+            str(field.default), field.default
+        )
         assert f"[default: {default}]" in help_of(config, field.name)
     assert from_dict(config, json.loads(json.dumps(to_dict(config())))) == config()
 
