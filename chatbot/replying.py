@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 from chatbot.corpus.cleaning import clean_text
-from chatbot.decoding import Sampler, SamplingConfig, Spelling, generate, generate_all
+from chatbot.decoding import Sampler, SamplingConfig, Spelling, generate_all, search
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import Engine
 from chatbot.errors import ChatbotError
@@ -104,9 +104,8 @@ class Responder:
         prompt = self.tokenizer.prompt(turns, self.examples.prompt_limit)
         yield ReplyStart(prompt)
         ids = [piece.token for piece in prompt]
-        sampler = self._sampler(self.sampling)
         stream, end = self.tokenizer.stream(), self.tokenizer.end
-        for chosen in generate(self.engine, ids, sampler, self.sampling.max_tokens, silenced(ids)):
+        for chosen in search(self.engine, ids, self._sampler, self.sampling, end, silenced(ids)):
             token, looked = chosen.choice.token, tuple(chosen.attention.tolist())
             text = "" if token == end else stream.push(token)
             piece = self.tokenizer.piece(token)
@@ -122,24 +121,44 @@ class Responder:
         """Answer many prompts, given as ids, decoded together. The i-th has the sampling's seed plus i."""
         replies = dict[int, str]()
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # little padding
-        for at in range(0, len(prompts), AT_ONCE):
-            rows = order[at : at + AT_ONCE]
-            some, samplers = [prompts[i] for i in rows], [self._numbered(i) for i in rows]
-            limit, end, silence = self.sampling.max_tokens, self.tokenizer.end, list(map(silenced, some))
-            found = generate_all(self.engine, some, samplers, limit, end, silence)
+        at_once = 1 if self.sampling.candidates > 1 or self.sampling.beams > 1 else AT_ONCE
+        for at in range(0, len(prompts), at_once):
+            rows = order[at : at + at_once]
+            found = self._together([prompts[i] for i in rows], [self._seeded(i) for i in rows])
             replies |= {i: self.tokenizer.decode(ids).strip() for i, ids in zip(rows, found, strict=True)}
             if progress:
                 progress(len(replies), len(prompts))
         return [replies[i] for i in range(len(prompts))]
 
-    def _numbered(self, number: int) -> Sampler:
-        """The sampler of the n-th of many replies."""
-        seed = self.sampling.seed
-        return self._sampler(self.sampling if seed is None else replace(self.sampling, seed=seed + number))
+    def _together(
+        self, prompts: Sequence[Sequence[int]], sampling: Sequence[SamplingConfig]
+    ) -> list[list[int]]:
+        """The replies' tokens; one that is searched for is a batch by itself."""
+        end, silence = self.tokenizer.end, list(map(silenced, prompts))
+        if len(prompts) == 1:
+            found = search(self.engine, prompts[0], self._sampler, sampling[0], end, silence[0])
+            return [_until(end, (chosen.choice.token for chosen in found))]
+        samplers = [self._sampler(one) for one in sampling]
+        return generate_all(self.engine, prompts, samplers, self.sampling.max_tokens, end, silence)
 
-    def _sampler(self, sampling: SamplingConfig) -> Sampler:
+    def _seeded(self, number: int) -> SamplingConfig:
+        """The sampling of the n-th of many replies."""
+        seed = self.sampling.seed
+        return self.sampling if seed is None else replace(self.sampling, seed=seed + number)
+
+    def _sampler(self, sampling: SamplingConfig, number: int = 0) -> Sampler:
         spelling = _spelling(self.tokenizer) if sampling.bad_words else None
-        return Sampler(sampling, self.tokenizer.unsayable, self.tokenizer.end, spelling)
+        return Sampler(sampling, self.tokenizer.unsayable, self.tokenizer.end, spelling, number)
+
+
+def _until(end: int, tokens: Iterable[int]) -> list[int]:
+    """The tokens up to the end mark; what would come after it is not asked for."""
+    found: list[int] = []
+    for token in tokens:
+        found.append(token)
+        if token == end:
+            break
+    return found
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""From logits to tokens: sampling rules, the sampler, and the one decoding loop.
+"""From logits to tokens: sampling rules, the sampler, the one decoding loop, and search.
 
 Everything here is NumPy, so that it serves every engine and needs no torch. A rule is a function in one of
 these files, a line of RULES, and a setting of SamplingConfig: `--name`, `/set name` and its tests follow.
@@ -8,6 +8,7 @@ from chatbot.decoding.config import RULES, SamplingConfig
 from chatbot.decoding.loop import Chosen, generate, generate_all
 from chatbot.decoding.rule import Floats, Rule, Seen, softmax
 from chatbot.decoding.sampler import Choice, Sampler
+from chatbot.decoding.search import search
 from chatbot.decoding.spelling import Spelling
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "Spelling",
     "generate",
     "generate_all",
+    "search",
     "softmax",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from chatbot.config import setting
 from chatbot.decoding.guidance import guidance
@@ -12,6 +13,9 @@ from chatbot.decoding.rule import Apply, Rule
 from chatbot.decoding.truncation import min_p, temperature, top_k, top_p, typical
 from chatbot.decoding.wording import bad_words, min_tokens
 from chatbot.errors import ConfigError
+
+Score = Literal["likelihood", "fit", "balance"]
+MOST = 64  # replies or hypotheses at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,14 @@ class SamplingConfig:
     )
     typical: float = setting(1.0, "keep the least surprising tokens that together reach this; 1 keeps all")
     window: int = setting(0, "of the reply's tokens, how many of the last ones penalties look at; 0 for all")
+    candidates: int = setting(1, "draw so many replies and give the best of them")
+    score: Score = setting(
+        "balance", "which is best: by likelihood, by fit to the prompt, or by the balance of both"
+    )
+    beams: int = setting(1, "over 1: no drawing, but the best reply of a beam search so wide")
+    length_penalty: float = setting(
+        0.6, "of a beam search: 0 likes short replies, 1 does not mind the length"
+    )
     max_tokens: int = setting(60, "the longest reply, in tokens")
     seed: int | None = setting(None, "the same seed gives the same reply; none draws a new one each time")
 
@@ -47,6 +59,11 @@ class SamplingConfig:
         for name, rule in RULES.items():
             if not rule.valid(getattr(self, name)):
                 raise ConfigError(f"{name} must be {rule.domain}, not {getattr(self, name)}")
+        for name in ("candidates", "beams"):
+            if not 1 <= getattr(self, name) <= MOST:
+                raise ConfigError(f"{name} must be from 1 to {MOST}, not {getattr(self, name)}")
+        if not 0 <= self.length_penalty <= 10:
+            raise ConfigError(f"length_penalty must be from 0 to 10, not {self.length_penalty}")
         if self.max_tokens < 1:
             raise ConfigError(f"max_tokens must be at least 1, not {self.max_tokens}")
         if self.window < 0:

@@ -57,22 +57,41 @@ def generate_all(
     prompt. Where one sampler guides, all do.
     """
     guided = bool(silence and any(sampler.config.guidance for sampler in samplers))
+    found = together(engine, prompts, samplers, limit, end, silence if guided else ())
+    return [[chosen.choice.token for chosen in reply] for reply in found]
+
+
+def together(
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    samplers: Sequence[Sampler],
+    limit: int,
+    end: int,
+    silence: Sequence[Sequence[int]] = (),
+) -> list[list[Chosen]]:
+    """As `generate_all`, with where the model looked.
+
+    silence: none, or one for each prompt, whether a sampler guides or not.
+    """
     rows = list(range(len(prompts)))  # whose reply each row of the batch is
     going = list(range(len(prompts)))  # the rows that have not ended
-    step = engine.start([*prompts, *(silence if guided else [])])
-    replies: list[list[int]] = [[] for _ in prompts]
+    step = engine.start([*prompts, *silence])
+    replies: list[list[Chosen]] = [[] for _ in prompts]
+    said: list[list[int]] = [[] for _ in prompts]
     for i in range(limit):
         for at in going:
             row = rows[at]
-            seen = Seen(replies[row], step.logits[len(rows) + at] if guided else None, prompts[row])
-            replies[row].append(samplers[row](step.logits[at], seen).token)
-        going = [at for at in going if replies[rows[at]][-1] != end]
+            other = step.logits[len(rows) + at] if silence else None
+            choice = samplers[row](step.logits[at], Seen(said[row], other, prompts[row]))
+            replies[row].append(Chosen(choice, step.attention[at, : len(prompts[row])]))
+            said[row].append(choice.token)
+        going = [at for at in going if said[rows[at]][-1] != end]
         if not going or i + 1 == limit:
             break
         state = step.state
         if len(going) <= SPARSE * len(rows):
-            both = [*going, *(len(rows) + at for at in going)] if guided else going
+            both = [*going, *(len(rows) + at for at in going)] if silence else going
             state, rows = engine.select(state, both), [rows[at] for at in going]
             going = list(range(len(rows)))
-        step = engine.step([replies[row][-1] for row in rows] * (1 + guided), state)
+        step = engine.step([said[row][-1] for row in rows] * (1 + bool(silence)), state)
     return replies

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chatbot.decoding.config import RULES, SamplingConfig
 from chatbot.decoding.rule import NEVER, Floats, Seen, softmax
@@ -15,17 +16,36 @@ from chatbot.errors import ChatbotError
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A token, and how probable the model found it before any rule changed that."""
+    """A token, and how probable the model found it before any rule changed that.
+
+    unprompted: how probable if the last turn had said nothing, where that is known.
+    """
 
     token: int
     probability: float
+    unprompted: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """The model's probabilities (V,), and the logits (V,) that the rules leave; unprompted as in Seen."""
+
+    own: NDArray[np.float64]
+    allowed: Floats
+    unprompted: Floats | None
+
+    def choice(self, token: int) -> Choice:
+        """This token, chosen."""
+        silent = None if self.unprompted is None else float(softmax(self.unprompted)[token])
+        return Choice(token, float(self.own[token]), silent)
 
 
 class Sampler:
     """Draws tokens by a SamplingConfig; the same seed and logits give the same tokens.
 
     forbidden: ids that no reply may contain (padding, speaker marks). end: the one that ends a reply.
-    spelling: how the ids are written, for rules about words.
+    spelling: how the ids are written, for rules about words. number: samplers of one seed and different
+    numbers draw independently.
     """
 
     def __init__(
@@ -34,23 +54,30 @@ class Sampler:
         forbidden: Sequence[int] = (),
         end: int | None = None,
         spelling: Spelling | None = None,
+        number: int = 0,
     ) -> None:
         self.config = config
         self._forbidden = list(forbidden)
         self._end, self._spelling = end, spelling
-        self._random = np.random.default_rng(config.seed)
+        seed = config.seed
+        self._random = np.random.default_rng([seed, number] if number and seed is not None else seed)
 
     def __call__(self, logits: Floats, seen: Seen) -> Choice:
         """Choose the next token from logits (V,)."""
+        shaped = self.shape(logits, seen)
+        # The inverse of the cumulative distribution: one uniform number a token, on every engine.
+        cumulative = np.cumsum(softmax(shaped.allowed))
+        token = int(np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right"))
+        return shaped.choice(token)
+
+    def shape(self, logits: Floats, seen: Seen) -> Shaped:
+        """What the rules make of logits (V,)."""
         allowed = logits.astype(np.float32)  # a copy
         allowed[self._forbidden] = NEVER
         if not np.isfinite(allowed.max()):
             raise ChatbotError("the bot's weights give no numbers to choose by", "train it again")
-        original = softmax(allowed)
+        own = softmax(allowed)
         seen = replace(seen, window=self.config.window, end=self._end, spelling=self._spelling)
         for name, rule in RULES.items():
             allowed = rule.apply(allowed, seen, getattr(self.config, name))
-        # The inverse of the cumulative distribution: one uniform number a token, on every engine.
-        cumulative = np.cumsum(softmax(allowed))
-        token = int(np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right"))
-        return Choice(token, float(original[token]))
+        return Shaped(own, allowed, seen.unprompted)

@@ -1,0 +1,201 @@
+"""Search: of several replies, the one that scores best.
+
+V vocabulary.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from chatbot.decoding.config import RULES, SamplingConfig, Score
+from chatbot.decoding.loop import Chosen, generate, together
+from chatbot.decoding.rule import NEVER, Floats, Seen, softmax
+from chatbot.decoding.sampler import Sampler, Shaped
+from chatbot.engines.base import Engine, Step
+
+SamplerMaker = Callable[[SamplingConfig, int], Sampler]
+
+# Scores of replies: the higher, the better
+
+
+def likelihood(reply: Sequence[Chosen]) -> float:
+    """The mean log probability of its tokens."""
+    return sum(_log(chosen.choice.probability) for chosen in reply) / len(reply)
+
+
+def fit(reply: Sequence[Chosen]) -> float:
+    """How much more probable its prompt makes it: mean log p(token) - log p(token | nothing was said).
+
+    Pointwise mutual information, which MMI-bidi (Li et al. 2016, eq. 9 and 13) has a second model for.
+    """
+    gains = [
+        _log(one.choice.probability) - _log(one.choice.unprompted)
+        for one in reply
+        if one.choice.unprompted is not None
+    ]
+    return sum(gains) / len(gains) if gains else likelihood(reply)
+
+
+def balance(reply: Sequence[Chosen]) -> float:
+    """Half of each: probable, and because of its prompt (Li et al. 2016, eq. 10, lambda = 1/2)."""
+    return (likelihood(reply) + fit(reply)) / 2
+
+
+def _log(probability: float) -> float:
+    return math.log(max(probability, 1e-30))
+
+
+SCORES: dict[Score, Callable[[Sequence[Chosen]], float]] = {
+    "likelihood": likelihood,
+    "fit": fit,
+    "balance": balance,
+}
+
+
+def search(
+    engine: Engine,
+    prompt: Sequence[int],
+    samplers: SamplerMaker,
+    config: SamplingConfig,
+    end: int,
+    silence: Sequence[int] = (),
+) -> Iterator[Chosen]:
+    """The tokens of a reply, found as the config says: drawn, the best of several, or by a beam.
+
+    samplers(config, i): the sampler of the i-th reply. end, silence: as in `generate`.
+    """
+    limit = config.max_tokens
+    if config.beams > 1:
+        plain, guide = deterministic(config), silence if config.guidance else ()
+        return beam(
+            engine, prompt, samplers(plain, 0), limit, end, config.beams, config.length_penalty, guide
+        )
+    if config.candidates > 1:
+        many = [samplers(config, i) for i in range(config.candidates)]
+        return iter(best_of(engine, prompt, many, limit, end, silence, SCORES[config.score]))
+    return generate(engine, prompt, samplers(config, 0), limit, silence)
+
+
+def best_of(
+    engine: Engine,
+    prompt: Sequence[int],
+    samplers: Sequence[Sampler],
+    limit: int,
+    end: int,
+    silence: Sequence[int],
+    score: Callable[[Sequence[Chosen]], float],
+) -> list[Chosen]:
+    """Of one reply a sampler, decoded together, the best; of equals, the first.
+
+    What every reply's tokens would be worth after `silence`, the prompt with nothing said in its last turn,
+    is known to the score.
+    """
+    many = len(samplers)
+    silent = [silence] * many if silence else []
+    return max(together(engine, [prompt] * many, samplers, limit, end, silent), key=score)
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A reply on its way: its tokens, and the log probability of all of them."""
+
+    reply: tuple[Chosen, ...] = ()
+    total: float = 0.0
+
+    @property
+    def tokens(self) -> list[int]:
+        """Their ids."""
+        return [chosen.choice.token for chosen in self.reply]
+
+    def score(self, penalty: float, length: int = 0) -> float:
+        """log p / lp, lp = ((5 + length) / 6) ** penalty (Wu et al. 2016, eq. 14); 0: its own length."""
+        return self.total / math.pow((5 + (length or len(self.reply))) / 6, penalty)
+
+
+Grown = tuple[int, Hypothesis]  # from which row, and what it has become
+PLAIN = {name: RULES[name].neutral for name in ("temperature", "top_k", "top_p", "min_p", "typical")}
+
+
+def deterministic(config: SamplingConfig) -> SamplingConfig:
+    """Without the rules that are about drawing: a beam keeps what is probable by itself."""
+    return replace(config, **PLAIN)
+
+
+def beam(
+    engine: Engine,
+    prompt: Sequence[int],
+    sampler: Sampler,
+    limit: int,
+    end: int,
+    width: int,
+    penalty: float,
+    silence: Sequence[int] = (),
+) -> Iterator[Chosen]:
+    """The best reply that a beam of so many hypotheses finds; nothing is drawn.
+
+    What all hypotheses agree on is yielded as soon as they do. sampler: its rules shape every hypothesis's
+    logits (see `deterministic`). silence: as in `generate`.
+    """
+    step = engine.start([prompt, silence] if silence else [prompt])
+    live, best, shown = [Hypothesis()], list[Hypothesis](), 0
+    for left in reversed(range(limit)):
+        grown = _grown(live, step, sampler, prompt, bool(silence), 2 * width)
+        ended = [one for _, one in grown if one.tokens[-1] == end]
+        best = sorted([*best, *ended], key=lambda one: -one.score(penalty))[:1]
+        kept = [(row, one) for row, one in grown if one.tokens[-1] != end][:width]
+        parents, live = [row for row, _ in kept], [one for _, one in kept]
+        if not left or not live or (best and _is_over(best[0], live, penalty, limit)):
+            break
+        agreed = _agreed([*live, *best])
+        yield from agreed[shown:]
+        shown = max(shown, len(agreed))
+        rows = [*parents, *(len(step.logits) // 2 + row for row in parents)] if silence else parents
+        state = engine.select(step.state, rows)
+        step = engine.step([one.tokens[-1] for one in live] * (1 + bool(silence)), state)
+    yield from max([*best, *live], key=lambda one: one.score(penalty)).reply[shown:]
+
+
+def _grown(
+    live: Sequence[Hypothesis],
+    step: Step,
+    sampler: Sampler,
+    prompt: Sequence[int],
+    guided: bool,
+    count: int,
+) -> list[Grown]:
+    """The best hypotheses that are a token longer, the best first; of equals, those of earlier rows."""
+    found: list[Grown] = []
+    for row, one in enumerate(live):
+        other = step.logits[len(live) + row] if guided else None
+        shaped = sampler.shape(step.logits[row], Seen(one.tokens, other, prompt))
+        looked = step.attention[row, : len(prompt)]
+        found += [(row, longer) for longer in _longer(one, shaped, looked, count)]
+    return sorted(found, key=lambda grown: -grown[1].total)[:count]
+
+
+def _longer(one: Hypothesis, shaped: Shaped, looked: Floats, count: int) -> Iterator[Hypothesis]:
+    """A hypothesis with each of its most probable next tokens."""
+    logs = np.log(np.maximum(softmax(shaped.allowed), 1e-30))
+    for token in np.argsort(-logs, kind="stable")[:count].tolist():
+        if shaped.allowed[token] > NEVER:
+            chosen = Chosen(shaped.choice(token), looked)
+            yield Hypothesis((*one.reply, chosen), one.total + float(logs[token]))
+
+
+def _is_over(best: Hypothesis, live: Sequence[Hypothesis], penalty: float, limit: int) -> bool:
+    """Whether no hypothesis can become better any more: none gets more probable by growing."""
+    return all(best.score(penalty) >= one.score(penalty, limit) for one in live)
+
+
+def _agreed(hypotheses: Sequence[Hypothesis]) -> list[Chosen]:
+    """The tokens that they all begin with."""
+    alike = itertools.takewhile(
+        lambda column: len({chosen.choice.token for chosen in column}) == 1,
+        zip(*(one.reply for one in hypotheses), strict=False),
+    )
+    return [column[0] for column in alike]
