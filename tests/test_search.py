@@ -1,0 +1,182 @@
+"""The best of several replies, and beam search, on an engine small enough to try everything."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chatbot.decoding import Chosen, Floats, Sampler, SamplingConfig, search, softmax
+from chatbot.decoding.sampler import Choice
+from chatbot.decoding.search import SCORES, balance, beam, best_of, deterministic, fit, likelihood
+from chatbot.engines.base import Step
+from chatbot.errors import ConfigError
+
+V, END = 5, 0
+FREE = SamplingConfig(guidance=0, top_k=0, top_p=1, temperature=1, seed=3)
+
+
+@dataclass
+class Chain:
+    """What comes next depends on the last token, and on how long the prompt is."""
+
+    tables: dict[int, Floats]  # by the prompt's length: logits (V + 1, V), the last row for the first token
+    steps: int = 0
+    rows: list[int] = field(default_factory=list)  # of every step
+
+    def start(self, prompts: Sequence[Sequence[int]]) -> Step:
+        return self._predict([(len(prompt), V) for prompt in prompts])
+
+    def step(self, tokens: Sequence[int], state: Any) -> Step:
+        self.steps += 1
+        return self._predict([(length, token) for (length, _), token in zip(state, tokens, strict=True)])
+
+    def select(self, state: Any, rows: Sequence[int]) -> Any:
+        return [state[row] for row in rows]
+
+    def _predict(self, state: list[tuple[int, int]]) -> Step:
+        self.rows.append(len(state))
+        logits = np.stack([self.tables[length][last] for length, last in state])
+        longest = max(length for length, _ in state)
+        attention = np.zeros((len(state), longest), np.float32)
+        for row, (length, last) in enumerate(state):
+            attention[row, (last + 1) % length] = 1
+        return Step(logits, attention, state)
+
+
+def chain(seed: int) -> Chain:
+    random = np.random.default_rng(seed)
+    return Chain({n: random.normal(0, 1.5, (V + 1, V)).astype(np.float32) for n in (2, 3)})
+
+
+LOOKED = np.ones(1, np.float32)
+PROMPT, SILENCE = [7, 8, 9], [7, 8]
+
+
+def probability(engine: Chain, tokens: Sequence[int], prompt: int = 3) -> float:
+    """The log probability of a whole reply."""
+    lasts = [V, *tokens[:-1]]
+    table = engine.tables[prompt]
+    return sum(math.log(softmax(table[a])[b]) for a, b in zip(lasts, tokens, strict=True))
+
+
+def normalised(total: float, length: int, penalty: float) -> float:
+    return float(total / ((5 + length) / 6) ** penalty)
+
+
+def everything(limit: int) -> list[tuple[int, ...]]:
+    """All replies: those that end, and those that are as long as they may be."""
+    ended = [(*words, END) for n in range(limit) for words in itertools.product(range(1, V), repeat=n)]
+    return [*ended, *itertools.product(range(1, V), repeat=limit)]
+
+
+def tokens(found: Sequence[Chosen]) -> list[int]:
+    return [chosen.choice.token for chosen in found]
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_wide_beam_finds_the_best_of_all_replies(seed: int, penalty: float) -> None:
+    engine, limit = chain(seed), 4
+    found = tokens(list(beam(engine, PROMPT, Sampler(FREE), limit, END, 400, penalty)))
+    scores = {
+        reply: normalised(probability(engine, reply), len(reply), penalty) for reply in everything(limit)
+    }
+    assert tuple(found) == max(scores, key=scores.__getitem__)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_beam_of_one_takes_the_most_probable_token_each_time(seed: int) -> None:
+    engine = chain(seed)
+    found: list[int] = []
+    last = V
+    while len(found) < 6 and (not found or found[-1] != END):
+        last = int(engine.tables[3][last].argmax())
+        found.append(last)
+    # The runner-up that ends may still win by its score: with a penalty of 10 the longest does.
+    assert tokens(list(beam(engine, PROMPT, Sampler(FREE), 6, END, 1, 10.0)))[: len(found) - 1] == found[:-1]
+
+
+def test_a_beam_yields_what_its_hypotheses_agree_on_at_once() -> None:
+    table = np.full((V + 1, V), -4, np.float32)
+    table[V, 1] = table[2, 4] = table[3, 4] = table[4, END] = 4
+    table[1, 2:4] = 2.0, 1.8  # here they part
+    engine = Chain({3: table})
+    replies = beam(engine, PROMPT, Sampler(FREE), 12, END, 2, 0.0)
+    came = [(chosen.choice.token, engine.steps) for chosen in replies]
+    assert [token for token, _ in came] == [1, 2, 4, END]
+    assert came[0][1] < came[1][1] == engine.steps
+
+
+def test_a_beam_carries_attention_and_the_models_own_probabilities() -> None:
+    engine = chain(2)
+    found = list(beam(engine, PROMPT, Sampler(FREE), 4, END, 3, 0.6))
+    lasts = [V, *tokens(found)[:-1]]
+    for last, chosen in zip(lasts, found, strict=True):
+        assert chosen.choice.probability == pytest.approx(
+            softmax(engine.tables[3][last])[chosen.choice.token]
+        )
+        assert chosen.attention.tolist() == [float(i == (last + 1) % 3) for i in range(3)]
+
+
+def test_a_guided_beam_compares_with_silence_in_the_same_batch() -> None:
+    engine = chain(4)
+    guided = deterministic(SamplingConfig(guidance=2))
+    found = list(beam(engine, PROMPT, Sampler(guided), 4, END, 3, 0.6, SILENCE))
+    assert all(rows % 2 == 0 for rows in engine.rows)
+    lasts = [V, *tokens(found)[:-1]]
+    for last, chosen in zip(lasts, found, strict=True):
+        silent = softmax(engine.tables[2][last])[chosen.choice.token]
+        assert chosen.choice.unprompted == pytest.approx(silent)
+
+
+def test_rules_that_forbid_hold_in_a_beam() -> None:
+    engine = chain(1)
+    config = SamplingConfig(guidance=0, no_repeat=1, min_tokens=4)
+    found = tokens(list(beam(engine, PROMPT, Sampler(deterministic(config), end=END), 6, END, 3, 0.6)))
+    assert len(found) == len(set(found)) == 5
+    assert found[-1] == END
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_the_best_of_several_is_the_best_by_its_score(score: Any) -> None:
+    engine = chain(5)
+    samplers = [Sampler(FREE, number=i) for i in range(12)]
+    found = best_of(engine, PROMPT, samplers, 4, END, SILENCE, SCORES[score])
+    again = [Sampler(FREE, number=i) for i in range(12)]
+    each = [best_of(chain(5), PROMPT, [one], 4, END, SILENCE, SCORES[score]) for one in again]
+    assert len({tuple(tokens(reply)) for reply in each}) > 3
+    assert SCORES[score](found) == pytest.approx(max(map(SCORES[score], each)))
+
+
+def test_scores_by_hand() -> None:
+    reply = [Chosen(Choice(1, 0.5, 0.25), LOOKED), Chosen(Choice(0, 0.2, 0.4), LOOKED)]
+    own, silent = (math.log(0.5) + math.log(0.2)) / 2, (math.log(0.25) + math.log(0.4)) / 2
+    assert likelihood(reply) == pytest.approx(own)
+    assert fit(reply) == pytest.approx(own - silent)
+    assert balance(reply) == pytest.approx(own - silent / 2)
+    unknown = [Chosen(Choice(1, 0.5), LOOKED)]
+    assert fit(unknown) == likelihood(unknown) == pytest.approx(math.log(0.5))
+
+
+@pytest.mark.parametrize("changes", [{}, {"candidates": 5}, {"beams": 3}])
+def test_the_same_settings_find_the_same_reply(changes: dict[str, Any]) -> None:
+    config = SamplingConfig(**{"temperature": 1.5, "seed": 11, "max_tokens": 4, **changes})
+
+    def found() -> list[int]:
+        return tokens(list(search(chain(3), PROMPT, lambda c, i: Sampler(c, number=i), config, END, SILENCE)))
+
+    assert found() == found()
+    assert 0 < len(found()) <= 4
+
+
+@pytest.mark.parametrize("name", ["candidates", "beams"])
+def test_impossible_searches_are_refused(name: str) -> None:
+    for value in (0, 65):
+        with pytest.raises(ConfigError, match=f"{name} must be from 1 to 64, not {value}"):
+            SamplingConfig(**{name: value})  # type: ignore[arg-type]
