@@ -13,7 +13,7 @@ from chatbot.training.config import TrainingConfig
 from chatbot.training.muon import Muon
 
 FALL = 0.2  # of a training: the fall of a stable schedule
-MUON_RATE = 4e-3  # the highest, at every width
+MUON_RATE = 2e-3  # the highest, at every width
 SHARE = "share"  # of a parameter group: its rate, in rates of the training
 LATEST = 1 / 3  # of a training: then the learning rate has risen, however few its steps
 
