@@ -50,3 +50,17 @@ def test_without_a_bot_nothing_loads_torch(arguments: list[str], tmp_path: Path)
 
 def test_the_report_sees_what_is_loaded(tmp_path: Path) -> None:
     assert "numpy" in loaded("import numpy.linalg", tmp_path)
+
+
+@pytest.mark.parametrize("family", ["gpt", "seq2seq"])
+def test_loading_a_model_does_not_load_torchs_compiler(family: str, tmp_path: Path) -> None:
+    code = """
+    import sys, numpy
+    from chatbot.engines.torch import TorchEngine, build
+    config = {"vocabulary": 300, "width": 32, "layers": 2}
+    tensors = {k: v.detach().numpy() for k, v in build(FAMILY, config, 0).state_dict().items()}
+    TorchEngine.load(FAMILY, config, tensors, "cpu").start([[1, 7]])
+    assert "torch.nn" in sys.modules and "torch._dynamo" not in sys.modules
+    """
+    code = code.replace("FAMILY", repr(family)).strip()
+    assert "torch" in loaded(code, tmp_path)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from chatbot.config import from_dict
 from chatbot.engines.base import Precision, Step
@@ -44,7 +45,7 @@ class TorchEngine:
                 f"its weights do not fit its config: {config['layers']} layers are too many"
             )
         try:
-            with torch.device("meta"):  # shapes only
+            with torch.device("meta"), _Uninitialised():  # shapes only
                 model = build(family, config)
             # The file's tensors become the parameters: no larger than the file, whatever the config says.
             model.load_state_dict(
@@ -76,6 +77,19 @@ class TorchEngine:
 
     def _tensor(self, values: Sequence[Any]) -> Tensor:
         return torch.tensor(values, dtype=torch.int64, device=self.device)
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Parameters are left as they are made. To draw one without a place torch imports its compiler first,
+    which takes longer than to import torch."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:  # Any: whatever torch calls, and what that returns
+        given = kwargs or {}
+        if getattr(function, "__module__", "") == "torch.nn.init":
+            return given.get("tensor", args[0] if args else None)
+        return function(*args, **given)
 
 
 def build(family: str, config: Mapping[str, Any], seed: int | None = None) -> AnyModel:
