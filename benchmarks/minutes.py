@@ -24,11 +24,13 @@ from pathlib import Path
 
 import click
 import numpy as np
+import torch
 
 from chatbot.checkpoint import Checkpoint
 from chatbot.models import FAMILIES
+from chatbot.sizes import SIZES
 from chatbot.training import TrainingConfig
-from chatbot.training.optimization import MUON_RATE
+from chatbot.training.optimization import peak_rate
 
 DEFAULTS = "as it is"
 FEW = "--set", "training.evaluations=4"  # validations, where minutes do not matter
@@ -100,7 +102,7 @@ def main(
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or known:
         if not is_done(_metrics(folder, family, name).parent):
-            changes = [part for setting in known[name] for part in ("--set", absolute(setting))]
+            changes = [part for setting in known[name] for part in ("--set", absolute(setting, family, size))]
             wanted = (
                 ["--steps", str(steps(known[name], tokens)), *FEW] if tokens else ["--time", f"{minutes}m"]
             )
@@ -120,10 +122,15 @@ def main(
     draw(found, folder / "curves.svg")
 
 
-def absolute(setting: str) -> str:
-    """ "training.learning_rate=2x" -> twice the default."""
+def absolute(setting: str, family: str, size: str) -> str:
+    """ "training.learning_rate=2x" -> twice the default of that size."""
     name, value = setting.split("=")
-    return f"{name}={float(value[:-1]) * MUON_RATE:g}" if value.endswith("x") else setting
+    if not value.endswith("x"):
+        return setting
+    kind = FAMILIES.load(family)
+    with torch.device("meta"):
+        model = kind(kind.Config.sized(SIZES[size], 8192))
+    return f"{name}={float(value[:-1]) * peak_rate(model, TrainingConfig()):g}"
 
 
 def steps(settings: Settings, tokens: int) -> int:

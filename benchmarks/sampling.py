@@ -35,7 +35,7 @@ TEMPERATURE = (0.5, 0.7, 1.0)
 def main() -> None:
     """A Markdown table, a line for each setting."""
     corpus, name, judge_name = sys.argv[1:]
-    bot, judge = Bot.load(name), Bot.load(judge_name)
+    bot, judge = Bot.load(name, engine="torch"), Bot.load(judge_name, engine="torch")
     facts, opened = bot.checkpoint.config.corpus, open_corpus(Path(corpus))
     cleaned = clean(opened, from_dict(CleaningConfig, facts["cleaning"]), opened.report)
     data = encode(split(cleaned, facts["split"]).validation, bot.checkpoint.tokenizer)

@@ -30,7 +30,7 @@ def main() -> None:
     corpus, *names = sys.argv[1:]
     print("| | right prompt | wrong prompt | the right one is worth |\n|---|---|---|---|")
     for name in names:
-        bot = Bot.load(name)
+        bot = Bot.load(name, engine="torch")
         print(_line(bot, _folds(Path(corpus), bot)), flush=True)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chatbot.checkpoint import Checkpoint, find
+from chatbot.checkpoint import BotConfig, Checkpoint, Tensors, find
 from chatbot.config import from_dict
 from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
-from chatbot.engines.base import ENGINES
+from chatbot.engines.base import ENGINES, LIGHT, Engine
 from chatbot.errors import CheckpointError, ConfigError
 from chatbot.preparation import ExamplesConfig
 from chatbot.replying import Event, Reply, Responder
@@ -35,8 +35,12 @@ class Bot:
         self.family = checkpoint.config.family
 
     @classmethod
-    def load(cls, bot: str | Path | None = None, device: str = "auto", engine: str = "torch") -> Bot:
-        """Load a bot by its folder or name; without one, the bot trained last."""
+    def load(cls, bot: str | Path | None = None, device: str = "auto", engine: str = "auto") -> Bot:
+        """Load a bot by its folder or name; without one, the bot trained last.
+
+        engine: light (NumPy, quick to load and fastest for one reply at a time), torch (for many at once, or
+        a GPU), or auto: light, unless a device is named that needs torch.
+        """
         checkpoint = Checkpoint.load(find(str(bot) if bot is not None else None))
         config = checkpoint.config
         try:
@@ -46,7 +50,7 @@ class Bot:
             raise CheckpointError(f"{checkpoint.folder} is damaged: {error.what}", error.hint) from None
         weights = checkpoint.weights()
         try:
-            runner = ENGINES.load(engine).load(config.family, config.model, weights.tensors, device)
+            runner = _engine(engine, config, weights.tensors, device)
         except CheckpointError as error:
             raise CheckpointError(f"{checkpoint.folder} is damaged: {error.what}", error.hint) from None
         responder = Responder(runner, checkpoint.tokenizer, sampling, examples)
@@ -78,3 +82,11 @@ class Bot:
     def reply(self, prompt: str | Dialogue, **sampling: Any) -> Reply:
         """The whole reply to a prompt, or to a dialogue's last turn."""
         return Reply.collect(self.stream(prompt, **sampling))
+
+
+def _engine(name: str, config: BotConfig, tensors: Tensors, device: str) -> Engine:
+    """A bot's model, ready to run."""
+    if name == "auto":
+        name = "light" if config.family in LIGHT and device in ("auto", "cpu") else "torch"
+    engine: Engine = ENGINES.load(name).load(config.family, config.model, tensors, device)
+    return engine

@@ -35,7 +35,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def bot(monkeypatch: pytest.MonkeyPatch) -> Bot:
     loaded = scripted_bot("Hi.", "Fine, thanks.")
     monkeypatch.setattr(checkpoint, "find", lambda name: loaded.checkpoint.folder)
-    monkeypatch.setattr(Bot, "load", classmethod(lambda cls, folder, device: loaded))
+    monkeypatch.setattr(Bot, "load", classmethod(lambda cls, folder, device, engine: loaded))
     return loaded
 
 
@@ -254,7 +254,7 @@ from tests.fakes import scripted_bot
 
 bot = scripted_bot("Hi there.", "Fine, thanks.", "東京 \\x1b[31m")
 checkpoint.find = lambda name: bot.checkpoint.folder
-Bot.load = lambda folder, device: bot
+Bot.load = lambda folder, device, engine: bot
 main()
 """
 
@@ -326,7 +326,7 @@ def test_the_arrow_brings_back_an_earlier_conversation(tmp_path: Path) -> None:
 
 def test_what_is_typed_while_the_bot_loads_is_said_at_the_prompt(tmp_path: Path) -> None:
     slow = '(print("LOADING", flush=True), __import__("time").sleep(0.3), bot)[2]'
-    program = PROGRAM.replace("device: bot", f"device: {slow}")
+    program = PROGRAM.replace("engine: bot", f"engine: {slow}")
     terminal = Terminal(tmp_path, sys.executable, "-c", program, "chat")
     assert "hello" not in terminal.type("hello\r", "This is parrot", prompt="LOADING")
     terminal.type("", "Hi there.")

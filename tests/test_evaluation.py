@@ -222,7 +222,7 @@ def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def measured(names: Sequence[str], corpus: str = "owls", **settings: Any) -> Evaluation:
-    bots = [Bot.load(name) for name in names]
+    bots = [Bot.load(name, engine="torch") for name in names]
     config = EvaluationConfig(**{**SMALL, **settings})
     return evaluate(bots, open_corpus(Path(corpus)), config, lambda stage: lambda done, total: None)
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from chatbot.models.attention import LuongAttention, Score
+from chatbot.models.attention import LuongAttention
+from chatbot.models.config import Score
 
 QUERY = torch.tensor([[[1.0, 2.0]]])
 MEMORY = torch.tensor([[[3.0, 1.0], [0.0, 2.0]]])

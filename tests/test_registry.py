@@ -9,16 +9,17 @@ import pytest
 
 from chatbot.cli import COMMANDS
 from chatbot.corpus import FORMATS
-from chatbot.engines.base import ENGINES
+from chatbot.engines.base import ENGINES, LIGHT
 from chatbot.errors import ConfigError
 from chatbot.models import FAMILIES
 from chatbot.registry import Registry
 
-ALL = [FAMILIES, FORMATS, ENGINES, COMMANDS]
+ALL = [FAMILIES, FORMATS, ENGINES, LIGHT, COMMANDS]
 ATTRIBUTES = {
     "model family": ("Config", "batch", "loss", "start", "step"),
     "corpus format": ("matches", "read"),
     "engine": ("load", "start", "step", "select"),
+    "light model": ("read", "step"),
     "command": ("callback", "params"),
 }
 

@@ -16,6 +16,7 @@ from chatbot.bot import Bot
 from chatbot.cli.options import given, options_for
 from chatbot.config import override
 from chatbot.decoding import SamplingConfig
+from chatbot.engines.base import ENGINES
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
 from chatbot.terminal import batch, typeahead
@@ -48,6 +49,13 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", *ENGINES]),
+    default="auto",
+    show_default=True,
+    help="What runs the model: light starts at once and is fastest for one reply, torch can use a GPU.",
+)
 def chat(
     name: str | None,
     prompt: str | None,
@@ -55,6 +63,7 @@ def chat(
     as_json: bool,
     attention: bool,
     device: str,
+    engine: str,
     **settings: str | None,
 ) -> None:
     """Load the bot, then converse or answer."""
@@ -64,20 +73,20 @@ def chat(
     folder = checkpoint.find(name)  # first: for who is not there, no input need be waited for
     if talking:
         with typeahead.kept():
-            _talk(load(folder, device, settings), attention)
+            _talk(load(folder, device, engine, settings), attention)
         return
     prompts = _lines() if lines else [_whole(prompt)]
-    bot = load(folder, device, settings)
+    bot = load(folder, device, engine, settings)
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
     answer = batch.answer_json if as_json else batch.answer
     answer(prompts, bot.responder, _write, _show_attention if attention else None)
 
 
-def load(folder: Path, device: str, settings: dict[str, str | None]) -> Bot:
+def load(folder: Path, device: str, engine: str, settings: dict[str, str | None]) -> Bot:
     """Load a bot, with the settings that were given; the others are its own."""
     with _status(f"loading {printable(folder.resolve().name)} ..."):  # torch takes its time
-        bot = Bot.load(folder, device)
+        bot = Bot.load(folder, device, engine)
     return bot.with_sampling(override(bot.sampling, given(SamplingConfig, settings), "sampling"))
 
 

@@ -46,7 +46,7 @@ def eval_(names: tuple[str, ...], corpus: Path, as_json: bool, device: str, **se
     changes = given(SamplingConfig, settings, OWN_SEED)
     if not corpus.exists() and any(corpus.name == bot.name for bot in checkpoint.available()):
         raise ConfigError(f"{corpus.name} is a bot", "the corpus comes last: chatbot eval BOT... CORPUS")
-    opened, loaded = open_corpus(corpus), [Bot.load(name, device) for name in names]
+    opened, loaded = open_corpus(corpus), [Bot.load(name, device, "torch") for name in names]
     bots = [bot.with_sampling(override(bot.sampling, changes, "sampling")) for bot in loaded]
     with stages() as begin:
         found = evaluate(bots, opened, config, begin)

@@ -298,7 +298,7 @@ def _look_at(folder: Path, prepared: Prepared, device: str) -> None:
     from chatbot.terminal.progress import say, track
 
     with track("replying to validation prompts") as progress:
-        found = first_look(Bot.load(folder, device), prepared.validation, progress)
+        found = first_look(Bot.load(folder, device, "torch"), prepared.validation, progress)
     say(f"{folder.name} is {found}")
     say(f"talk to it: chatbot chat {folder.name}")
 

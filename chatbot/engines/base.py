@@ -18,7 +18,17 @@ from chatbot.registry import Registry
 Floats = NDArray[np.float32]
 Precision = Literal["auto", "float32", "bfloat16"]  # of products; auto: whichever is faster
 
-ENGINES = Registry("engine", {"torch": "chatbot.engines.torch:TorchEngine"})
+ENGINES = Registry(
+    "engine", {"light": "chatbot.engines.light:LightEngine", "torch": "chatbot.engines.torch:TorchEngine"}
+)
+# The families that the light engine has; the others are torch's alone.
+LIGHT = Registry(
+    "light model",
+    {
+        "gpt": "chatbot.engines.light.gpt:LightGPT",
+        "seq2seq": "chatbot.engines.light.seq2seq:LightSeq2Seq",
+    },
+)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ B batch, S prompt length, T reply length, D width.
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Score = Literal["dot", "general", "concat"]
+from chatbot.models.config import Score
 
 
 class LuongAttention(nn.Module):

@@ -16,35 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chatbot.batches import BOT, IGNORE, PairBatch, StreamBatch
-from chatbot.config import setting
-from chatbot.errors import ConfigError
+from chatbot.models.config import ModelConfig
 from chatbot.models.loss import output_loss
-from chatbot.sizes import Size
 
 S = TypeVar("S", bound="State")
 B = TypeVar("B", PairBatch, StreamBatch)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """What every family needs to know."""
-
-    vocabulary: int = setting(8192, "pieces of the tokenizer")
-    width: int = setting(256, "the size of every vector between layers")
-    layers: int = setting(4, "how many layers are stacked")
-    dropout: float = setting(0.1, "the share of values dropped while training")
-
-    def __post_init__(self) -> None:
-        for name in ("vocabulary", "width", "layers"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be at least 0 and under 1, not {self.dropout}")
-
-    @classmethod
-    def sized(cls, size: Size, vocabulary: int) -> ModelConfig:
-        """The settings for a size of the `--size` table, with the vocabulary that the tokenizer came to."""
-        return cls(vocabulary=vocabulary, width=size.width, layers=size.depth)
 
 
 @dataclass(frozen=True)
@@ -113,6 +89,11 @@ class ReplyModel(nn.Module, Generic[B, S]):
     def peak_rate(self) -> float:
         """AdamW's learning rate for the family at this width: the wider, the lower (Yang et al. 2022)."""
         return self.learning_rate * 256 / self.config.width
+
+    @property
+    def matrix_rate(self) -> float:
+        """Muon's learning rate, for the matrices inside of the model; the same at every width."""
+        return 2e-3
 
     @property
     def embedding_share(self) -> float:

@@ -18,44 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chatbot.batches import PAD, StreamBatch
-from chatbot.config import setting
-from chatbot.errors import ConfigError
-from chatbot.models.base import ModelConfig, ReplyModel, State
+from chatbot.models.base import ReplyModel, State
 from chatbot.models.blocks import Block, rotation
-from chatbot.sizes import Size
+from chatbot.models.config import GPTConfig
 
 ROOM = 64  # positions by which a full cache grows
-
-
-@dataclass(frozen=True, kw_only=True)
-class GPTConfig(ModelConfig):
-    """Sizes of the stack of blocks."""
-
-    dropout: float = setting(0.0, "the share of values dropped while training; raise it for a small corpus")
-    heads: int = setting(4, "attention heads of a block")
-    groups: int = setting(0, "key and value heads (grouped-query attention); 0 for one a head")
-    inner: int = setting(0, "width inside the feed-forward layer; 0 for 8/3 of the width")
-    rotary_base: float = setting(10_000.0, "the slowest rotary wavelength, in positions / 2 pi")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.heads < 1 or self.width % (2 * self.heads):
-            raise ConfigError(f"width {self.width} must be a multiple of twice the heads ({self.heads})")
-        if self.groups < 0 or self.inner < 0 or (self.groups and self.heads % self.groups):
-            raise ConfigError(f"heads ({self.heads}) must be a multiple of groups ({self.groups})")
-        if not self.rotary_base > 1:  # nor NaN
-            raise ConfigError(f"rotary_base must be over 1, not {self.rotary_base}")
-
-    @classmethod
-    def sized(cls, size: Size, vocabulary: int) -> GPTConfig:
-        """Heads of 64 values, two of them at the least."""
-        heads = max(2, size.width // 64)
-        return cls(vocabulary=vocabulary, width=size.width, layers=size.depth, heads=heads)
-
-    @property
-    def feed(self) -> int:
-        """The feed-forward width: as many weights as an ungated layer of 4 D, in whole 64s."""
-        return self.inner or -(-8 * self.width // (3 * 64)) * 64
 
 
 @dataclass(frozen=True)

@@ -16,32 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from chatbot.batches import IGNORE, MARKS, PAD, PairBatch
-from chatbot.config import setting
-from chatbot.errors import ConfigError
-from chatbot.models.attention import LuongAttention, Score
-from chatbot.models.base import ModelConfig, ReplyModel, State
+from chatbot.models.attention import LuongAttention
+from chatbot.models.base import ReplyModel, State
+from chatbot.models.config import Seq2SeqConfig
 from chatbot.models.dropout import dropout
 from chatbot.models.gru import GRULayer
-from chatbot.sizes import Size
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seq2SeqConfig(ModelConfig):
-    """Sizes of encoder and decoder; width is shared by embeddings and both of them."""
-
-    layers: int = setting(1, "GRU layers of the encoder, and of the decoder")
-    dropout: float = setting(0.1, "the share of values dropped while training")
-    attention: Score = setting("general", "the score of Luong et al. 2015: dot, general or concat")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.width % 2:
-            raise ConfigError(f"width must be even (the encoder reads in two directions), not {self.width}")
-
-    @classmethod
-    def sized(cls, size: Size, vocabulary: int) -> Seq2SeqConfig:
-        """A recurrent layer for each 128 of width: the small sizes are for short trainings."""
-        return cls(vocabulary=vocabulary, width=size.width, layers=max(1, size.width // 128))
 
 
 @dataclass(frozen=True)
@@ -112,6 +91,11 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
     def peak_rate(self) -> float:
         """With more recurrent layers lower, too."""
         return super().peak_rate / self.config.layers
+
+    @property
+    def matrix_rate(self) -> float:
+        """With more recurrent layers lower."""
+        return 2 * super().matrix_rate / self.config.layers
 
     @property
     def embedding_share(self) -> float:

@@ -13,7 +13,6 @@ from chatbot.training.config import TrainingConfig
 from chatbot.training.muon import Muon
 
 FALL = 0.2  # of a training: the fall of a stable schedule
-MUON_RATE = 2e-3  # the highest, at every width
 SHARE = "share"  # of a parameter group: its rate, in rates of the training
 LATEST = 1 / 3  # of a training: then the learning rate has risen, however few its steps
 
@@ -82,7 +81,7 @@ class Optimizer:
 
 def peak_rate(model: AnyModel, config: TrainingConfig) -> float:
     """The highest learning rate: the training's, or what was found to be best for the optimizer."""
-    return config.learning_rate or (MUON_RATE if config.optimizer == "muon" else model.peak_rate)
+    return config.learning_rate or (model.matrix_rate if config.optimizer == "muon" else model.peak_rate)
 
 
 def optimizer(model: AnyModel, config: TrainingConfig) -> Optimizer:
