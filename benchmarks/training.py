@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import click
 import numpy as np
@@ -63,8 +63,10 @@ def tutorial(data: Data) -> Iterator[int]:
         yield sum(len(reply) for reply in replies)
 
 
-def ours(family: str, examples: ExamplesConfig, **sizes: Any) -> Contender:  # Any: a model's settings
-    """This program's training of a model of these sizes."""
+def ours(
+    family: str, examples: ExamplesConfig, optimizer: Literal["adamw", "muon"] = "adamw", **sizes: Any
+) -> Contender:  # Any: a model's settings
+    """This program's training of a model of these sizes; with AdamW, as the others' are."""
 
     def train(data: Data) -> Iterator[int]:
         from chatbot.checkpoint import FORMAT, BotConfig, Checkpoint
@@ -75,7 +77,9 @@ def ours(family: str, examples: ExamplesConfig, **sizes: Any) -> Contender:  # A
         model = {"vocabulary": len(data.tokenizer), **sizes}
         config = BotConfig(format=FORMAT, family=family, model=model)
         # Compiled, as a training of ten minutes or more is.
-        length = TrainingConfig(minutes=0, steps=1_000_000, evaluations=1, validation=100, compile="on")
+        length = TrainingConfig(
+            minutes=0, steps=1_000_000, evaluations=1, validation=100, compile="on", optimizer=optimizer
+        )
         with TemporaryDirectory() as folder:
             bot = build(family, model, 0), Checkpoint.create(Path(folder) / "bot", config, data.tokenizer)
             trainer = Trainer(*bot, data.train, data.validation, length, examples, SamplingConfig())
@@ -124,6 +128,7 @@ GROUPS: dict[str, dict[str, Contender]] = {
     "GRU 500 x 2, Luong attention": {
         "PyTorch's chatbot tutorial": tutorial,
         "chatbot seq2seq, as wide": ours("seq2seq", PAIRS, width=500, layers=2),
+        "chatbot seq2seq, as wide, Muon": ours("seq2seq", PAIRS, "muon", width=500, layers=2),
         "chatbot seq2seq, as many parameters": ours("seq2seq", PAIRS, width=740, layers=2),
     },
     "Transformer 4 x 128": {
@@ -131,12 +136,14 @@ GROUPS: dict[str, dict[str, Contender]] = {
         "the same, bfloat16": nanogpt(False, BF16, False, **LAPTOP),
         "the same, bfloat16, compiled, freed memory kept": nanogpt(True, BF16, True, **LAPTOP),
         "chatbot gpt": ours("gpt", ExamplesConfig(), width=128, layers=4, heads=4),
+        "chatbot gpt, Muon": ours("gpt", ExamplesConfig(), "muon", width=128, layers=4, heads=4),
     },
     "Transformer 6 x 384": {
         "nanoGPT, float32": nanogpt(False, torch.float32, False, **BABY),
         "the same, bfloat16": nanogpt(False, BF16, False, **BABY),
         "the same, bfloat16, compiled, freed memory kept": nanogpt(True, BF16, True, **BABY),
         "chatbot gpt": ours("gpt", ExamplesConfig(), width=384, layers=6, heads=6),
+        "chatbot gpt, Muon": ours("gpt", ExamplesConfig(), "muon", width=384, layers=6, heads=6),
     },
 }
 
