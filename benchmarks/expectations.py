@@ -44,8 +44,8 @@ from chatbot.training.pace import measure
 # Short ones first: then a law can be fitted early.
 LENGTHS: Mapping[str, Sequence[tuple[str, int]]] = {
     "gpt": (
-        *(("nano", 800), ("micro", 400), ("small", 400), ("medium", 300)),
-        *(("nano", 3200), ("micro", 1600), ("small", 1200), ("micro", 4800), ("small", 3600)),
+        *(("nano", 800), ("micro", 400), ("small", 400)),
+        *(("nano", 3200), ("micro", 1600), ("small", 1200)),
     ),
     "seq2seq": (
         ("nano", 800),
