@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from chatbot.checkpoint import BotConfig, Checkpoint, Tensors, find
-from chatbot.config import from_dict
+from chatbot.config import from_dict, to_dict
 from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import ENGINES, LIGHT, Engine
@@ -76,7 +75,7 @@ class Bot:
         Keywords are SamplingConfig's: temperature=0, seed=1, ...
         """
         dialogue = prompt if isinstance(prompt, Dialogue) else Dialogue((Turn("user", prompt),))
-        changed = dataclasses.replace(self.sampling, **sampling)
+        changed = from_dict(SamplingConfig, {**to_dict(self.sampling), **sampling}, "sampling")
         return self.responder.with_sampling(changed).reply(dialogue)
 
     def reply(self, prompt: str | Dialogue, **sampling: Any) -> Reply:

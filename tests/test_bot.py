@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -124,7 +125,7 @@ def test_a_bot_with_an_impossible_setting_says_which(tmp_path: Path, tokenizer: 
     folder = saved(tmp_path / "owl", "gpt", tokenizer)
     config = folder / "config.json"
     config.write_text(config.read_text().replace('"max_tokens": 7', '"max_tokens": 0'))
-    with pytest.raises(CheckpointError, match="owl is damaged: max_tokens must be at least 1, not 0"):
+    with pytest.raises(CheckpointError, match="owl is damaged: max_tokens must be from 1 to 10,000, not 0"):
         Bot.load(folder, device="cpu")
 
 
@@ -140,3 +141,17 @@ def test_a_reply_cannot_be_changed() -> None:
     reply = scripted_bot("Hello!").reply("Hi")
     with pytest.raises(dataclasses.FrozenInstanceError):
         reply.text = "Goodbye!"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"candidates": "4"}, "sampling.candidates must be a whole number, not '4'"),
+        ({"score": "nonsense"}, "sampling.score must be one of likelihood, fit, balance, not 'nonsense'"),
+        ({"bad_words": ["darn"]}, "sampling.bad_words must be text"),
+        ({"foo": 1}, "sampling has no setting 'foo'"),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_refused_by_name(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        scripted_bot("Hello!").reply("Hi", **changes)

@@ -307,7 +307,9 @@ def test_a_model_with_other_pieces_than_the_tokenizer_is_damaged(bot: Checkpoint
 
 def test_weights_of_another_bot_do_not_fit(bot: Checkpoint) -> None:
     change_config(bot, lambda values: values["model"].update(width=16))
-    refused(bot.folder, "owls-gpt is damaged: its weights do not fit its config: embed.weight is .400, 8., not")
+    refused(
+        bot.folder, "owls-gpt is damaged: its weights do not fit its config: embed.weight is .400, 8., not"
+    )
 
 
 @pytest.mark.parametrize("family", ["bard", "../gpt", "os:system", "chatbot.models.gpt:GPT"])

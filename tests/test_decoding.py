@@ -269,6 +269,20 @@ def test_no_run_of_tokens_is_the_conversations() -> None:
     assert [forbidden(n) for n in (0, 1, 2, 3, 4)] == [[], [3, 4, 5, 9], [3, 9], [9], []]
 
 
+def test_to_end_as_the_prompt_did_is_no_echo() -> None:
+    seen = Seen([8, 5], prompt=[4, 5, 7], end=7)
+    assert (RULES["no_echo"].apply(np.zeros(V, np.float32), seen, 2) == 0).all()
+
+
+@pytest.mark.parametrize("settings", [{"bad_words": "owl"}, {"no_repeat": 1}, {"min_tokens": 9}])
+def test_what_is_forbidden_stays_so_where_nothing_else_is_plausible(settings: dict[str, Any]) -> None:
+    # Nearly all of it on one token; guidance would leave no other.
+    sampler = Sampler(SamplingConfig(guidance=1, **settings), end=3, spelling=Spelling(PIECES))
+    logits = np.full(V, -9, np.float32)
+    logits[3] = 9
+    assert sampler(logits, Seen([3, 7], np.zeros(V, np.float32), prompt=[3])).token != 3
+
+
 def test_a_reply_does_not_end_too_early() -> None:
     logits, apply = np.zeros(V, np.float32), RULES["min_tokens"].apply
     assert apply(logits, Seen([3], end=7), 2)[7] == NEVER
@@ -434,8 +448,15 @@ def test_what_no_reply_may_contain_takes_no_share() -> None:
         ({"top_p": 0.0}, "top_p must be over 0 and at most 1, not 0.0"),
         ({"top_p": 1.01}, "top_p must be over 0 and at most 1, not 1.01"),
         ({"top_p": math.nan}, "top_p must be over 0 and at most 1, not nan"),
-        ({"max_tokens": 0}, "max_tokens must be at least 1, not 0"),
+        ({"max_tokens": 0}, "max_tokens must be from 1 to 10,000, not 0"),
+        ({"max_tokens": 10**20}, f"max_tokens must be from 1 to 10,000, not {10**20}"),
         ({"seed": -3}, "seed must not be negative, not -3"),
+        ({"window": -1}, "window must not be negative, not -1"),
+        (
+            {"bad_words": "darn, don't"},
+            "bad_words must be words of letters with commas between, not darn, don't",
+        ),
+        ({"beams": 2, "candidates": 3}, "beams (2) and candidates (3) exclude each other"),
     ],
 )
 def test_an_impossible_setting_is_refused_by_name(values: dict[str, Any], message: str) -> None:

@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 from chatbot.bot import Bot
+from chatbot.decoding import Sampler, SamplingConfig, generate
 from chatbot.engines.base import LIGHT, Engine
 from chatbot.engines.light import LightEngine
 from chatbot.engines.torch import TorchEngine, build
-from chatbot.errors import CheckpointError
+from chatbot.errors import ChatbotError, CheckpointError
 from chatbot.models import FAMILIES
 from chatbot.tokenizer import Tokenizer
 from tests.test_bot import saved
@@ -127,6 +128,22 @@ def test_weights_that_do_not_fit_are_refused(family: str) -> None:
     for wrong in ({**config, "width": 32}, {**config, "layers": 3}, {**config, "layers": 1}):
         with pytest.raises(CheckpointError, match="its weights do not fit its config"):
             LightEngine.load(family, wrong, tensors)
+
+
+@pytest.mark.parametrize("family", LIGHT)
+def test_it_runs_on_the_processor_alone(family: str, tmp_path: Path, tokenizer: Tokenizer) -> None:
+    with pytest.raises(ChatbotError, match="the light engine runs on the processor, not on cuda"):
+        Bot.load(saved(tmp_path / "owl", family, tokenizer), "cuda", "light")
+
+
+@pytest.mark.parametrize("family", LIGHT)
+def test_numbers_that_come_to_nothing_are_said_in_a_line(family: str) -> None:
+    model = build(family, {"vocabulary": V, "width": 16, "layers": 2}, 0)
+    huge = {name: np.full(tensor.shape, np.inf, np.float32) for name, tensor in model.state_dict().items()}
+    engine = LightEngine.load(family, _plain(model.config), huge)  # warnings are errors here
+    sampler = Sampler(SamplingConfig(guidance=0))
+    with pytest.raises(ChatbotError, match="give no numbers to choose by"):
+        list(generate(engine, [3, 9, 2], sampler, 3))
 
 
 @pytest.mark.parametrize("family", LIGHT)

@@ -11,17 +11,22 @@ from chatbot.decoding.penalties import frequency_penalty, presence_penalty, repe
 from chatbot.decoding.repeats import no_echo, no_repeat
 from chatbot.decoding.rule import Apply, Rule
 from chatbot.decoding.truncation import min_p, temperature, top_k, top_p, typical
-from chatbot.decoding.wording import bad_words, min_tokens
+from chatbot.decoding.wording import are_words, bad_words, min_tokens
 from chatbot.errors import ConfigError
 
 Score = Literal["likelihood", "fit", "balance"]
 MOST = 64  # replies or hypotheses at once
+LONGEST = 10_000  # tokens of a reply
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
     """How a reply is drawn. The rules are applied in the order of the fields."""
 
+    no_repeat: int = setting(0, "so many tokens in a row stand in a reply once at the most; 0 for no rule")
+    no_echo: int = setting(0, "so many tokens in a row are never those of the conversation; 0 for no rule")
+    bad_words: str = setting("", "words that no reply contains, with commas between them; or none")
+    min_tokens: int = setting(0, "the shortest reply, in tokens")
     guidance: float = setting(
         1.0, "how much a reply has to do with its prompt; 0 takes the model's probabilities as they are"
     )
@@ -32,10 +37,6 @@ class SamplingConfig:
         0.0, "over 0, likewise, by this from its logit, however often it was said"
     )
     frequency_penalty: float = setting(0.0, "over 0, likewise, by this each time that it was said")
-    no_repeat: int = setting(0, "so many tokens in a row stand in a reply once at the most; 0 for no rule")
-    no_echo: int = setting(0, "so many tokens in a row are never those of the conversation; 0 for no rule")
-    bad_words: str = setting("", "words that no reply contains, with commas between them")
-    min_tokens: int = setting(0, "the shortest reply, in tokens")
     top_k: int = setting(40, "keep the k most probable tokens; 0 keeps all")
     temperature: float = setting(0.5, "below 1 safer, above 1 wilder; 0 always takes the most probable token")
     top_p: float = setting(0.9, "keep the most probable tokens that together reach p; 1 keeps all")
@@ -64,8 +65,10 @@ class SamplingConfig:
                 raise ConfigError(f"{name} must be from 1 to {MOST}, not {getattr(self, name)}")
         if not 0 <= self.length_penalty <= 10:
             raise ConfigError(f"length_penalty must be from 0 to 10, not {self.length_penalty}")
-        if self.max_tokens < 1:
-            raise ConfigError(f"max_tokens must be at least 1, not {self.max_tokens}")
+        if not 1 <= self.max_tokens <= LONGEST:
+            raise ConfigError(f"max_tokens must be from 1 to {LONGEST:,}, not {self.max_tokens}")
+        if self.beams > 1 and self.candidates > 1:
+            raise ConfigError(f"beams ({self.beams}) and candidates ({self.candidates}) exclude each other")
         if self.window < 0:
             raise ConfigError(f"window must not be negative, not {self.window}")
         if self.seed is not None and self.seed < 0:
@@ -86,16 +89,19 @@ def _share(apply: Apply, reorders: bool = False) -> Rule:
 
 
 RULES: dict[str, Rule] = {
+    # What is forbidden comes first: guidance then chooses from what is left.
+    "no_repeat": _count(no_repeat, reorders=True),
+    "no_echo": _count(no_echo, reorders=True),
+    "bad_words": Rule(
+        bad_words, are_words, "words of letters with commas between", neutral="", reorders=True
+    ),
+    "min_tokens": _count(min_tokens, reorders=True),
     "guidance": Rule(guidance, lambda v: 0 <= v <= 10, "from 0 to 10", neutral=0, reorders=True),
     "repetition_penalty": Rule(
         repetition_penalty, lambda v: 0.1 <= v <= 10, "from 0.1 to 10", neutral=1, reorders=True
     ),
     "presence_penalty": _penalty(presence_penalty),
     "frequency_penalty": _penalty(frequency_penalty),
-    "no_repeat": _count(no_repeat, reorders=True),
-    "no_echo": _count(no_echo, reorders=True),
-    "bad_words": Rule(bad_words, lambda v: True, "words with commas between", neutral="", reorders=True),
-    "min_tokens": _count(min_tokens, reorders=True),
     "top_k": _count(top_k),
     "temperature": Rule(temperature, lambda v: 0 <= v <= 100, "from 0 to 100", neutral=1),
     "top_p": _share(top_p),

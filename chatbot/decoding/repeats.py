@@ -20,7 +20,8 @@ def no_echo(logits: Floats, seen: Seen, value: int) -> Floats:
 
     Roller et al. 2021, section 4.3 (context blocking).
     """
-    return without(logits, _next(seen.so_far, seen.prompt, value))
+    echoes = _next(seen.so_far, seen.prompt, value)
+    return without(logits, echoes[echoes != seen.end])  # to end as others did is no echo
 
 
 def _next(said: Sequence[int], text: Sequence[int], n: int) -> NDArray[np.int64]:

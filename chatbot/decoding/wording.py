@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from chatbot.decoding.rule import Floats, Seen, without
@@ -20,8 +21,15 @@ def bad_words(logits: Floats, seen: Seen, value: str) -> Floats:
 
 @cache
 def listed(value: str) -> tuple[str, ...]:
-    """The words of a list with commas, without case: "Darn, heck" -> ("darn", "heck")."""
+    """The words of a list with commas, without case: "Darn, heck" -> ("darn", "heck"); "none" has none."""
+    if value.strip() in ("none", '""'):  # how a list that was set is emptied
+        return ()
     return tuple(word for word in (part.strip().casefold() for part in value.split(",")) if word)
+
+
+def are_words(value: str) -> bool:
+    """Whether each is a word by itself; not so "don't" or "shut up", which are two."""
+    return all(re.fullmatch(r"\w+", word) for word in listed(value))
 
 
 def min_tokens(logits: Floats, seen: Seen, value: int) -> Floats:

@@ -50,8 +50,8 @@ class GPTConfig(ModelConfig):
             raise ConfigError(f"width {self.width} must be a multiple of twice the heads ({self.heads})")
         if self.groups < 0 or self.inner < 0 or (self.groups and self.heads % self.groups):
             raise ConfigError(f"heads ({self.heads}) must be a multiple of groups ({self.groups})")
-        if not self.rotary_base > 1:  # nor NaN
-            raise ConfigError(f"rotary_base must be over 1, not {self.rotary_base}")
+        if not 1 < self.rotary_base < 1e30:  # nor NaN
+            raise ConfigError(f"rotary_base must be over 1 and under 1e30, not {self.rotary_base}")
 
     @classmethod
     def sized(cls, size: Size, vocabulary: int) -> GPTConfig:

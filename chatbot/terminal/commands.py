@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
@@ -134,8 +135,8 @@ def attention(session: Session, argument: str) -> None:
 )
 def set_(session: Session, argument: str) -> None:
     """Show the settings, or change one."""
-    name, _, value = argument.replace("=", " ").partition(" ")
-    name, value = name.replace("-", "_"), value.strip()
+    name, *rest = re.split(r"[\s=]+", argument, maxsplit=1)
+    name, value = name.replace("-", "_"), "".join(rest).strip()
     sampling = session.responder.sampling
     if name:
         changed = override(sampling, {name: value or _current(sampling, name)}, "sampling")
@@ -165,8 +166,9 @@ def _settings(sampling: SamplingConfig, names: tuple[str, ...]) -> Table:
     table = Table.grid(padding=(0, 2))
     for field in fields(sampling):
         if field.name in names:
-            value = str(getattr(sampling, field.name)).lower()
-            table.add_row(Text(field.name), Text(value), Text(field.metadata["help"], style="dim"))
+            value = getattr(sampling, field.name)
+            shown = "none" if value in (None, "") else str(value)
+            table.add_row(Text(field.name), Text(shown), Text(field.metadata["help"], style="dim"))
     return table
 
 

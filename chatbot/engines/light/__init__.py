@@ -7,8 +7,8 @@ What it predicts is what torch does, within 1e-4 of a logit (tests/test_light.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 from chatbot.config import from_dict
 from chatbot.engines.base import LIGHT, Floats, Step
 from chatbot.engines.light.ops import Weights
-from chatbot.errors import CheckpointError, ConfigError
+from chatbot.errors import ChatbotError, CheckpointError, ConfigError
 from chatbot.tokenizer import BOT
 
 
@@ -39,6 +39,10 @@ class LightEngine:
         device: str = "cpu",
     ) -> LightEngine:
         """A model of the family with these weights. What does not fit is a CheckpointError."""
+        if device not in ("auto", "cpu"):
+            raise ChatbotError(
+                f"the light engine runs on the processor, not on {device}", "use --engine torch"
+            )
         kind, weights = LIGHT.load(family), Weights(tensors)
         try:
             model = kind(from_dict(kind.Config, config, family), weights)
@@ -49,13 +53,13 @@ class LightEngine:
 
     def start(self, prompts: Sequence[Sequence[int]]) -> Step:
         """Read the prompts (ragged, none empty) and predict the first token of each reply."""
-        with self._one_thread():
+        with self._quietly():
             state = [self.model.read(prompt) for prompt in prompts]
         return self.step([BOT] * len(prompts), state)
 
     def step(self, tokens: Sequence[int], state: Any) -> Step:
         """Append one token to each reply and predict the next."""
-        with self._one_thread():
+        with self._quietly():
             found = [self.model.step(token, row) for token, row in zip(tokens, state, strict=True)]
         return Step(
             np.stack([logits for logits, _ in found]), _padded([looked for _, looked in found]), state
@@ -65,10 +69,11 @@ class LightEngine:
         """A copy of the state with these rows, in this order, repeats allowed."""
         return [state[row].copy() for row in rows]
 
-    def _one_thread(self) -> AbstractContextManager[object]:
-        """For NumPy's products."""
-        limited: AbstractContextManager[object] = self._blas.limit(limits=1, user_api="blas")
-        return limited
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """On one thread; of numbers that come to nothing the sampler says so, in one line."""
+        with self._blas.limit(limits=1, user_api="blas"), np.errstate(all="ignore"):
+            yield
 
 
 def _padded(rows: Sequence[Floats]) -> Floats:

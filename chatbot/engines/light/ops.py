@@ -24,7 +24,10 @@ class Weights:
         tensor = self._left.pop(name)
         if tensor.shape != shape:
             raise CheckpointError(f"its weights do not fit its config: {name} is {tensor.shape}, not {shape}")
-        return np.asarray(tensor, np.float32)
+        if tensor.dtype.kind == "c":
+            raise CheckpointError(f"its weights do not fit its config: {name} has complex numbers")
+        with np.errstate(over="ignore"):
+            return np.asarray(tensor, np.float32)
 
     def check_all_used(self) -> None:
         """A CheckpointError if there are more."""
