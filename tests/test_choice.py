@@ -71,7 +71,7 @@ def test_the_longer_the_time_the_larger_the_model(family: str, corpus: Encoded) 
 
 @pytest.mark.usefixtures("paces")
 def test_a_plan_is_what_fits_into_the_time(corpus: Encoded) -> None:
-    one = kind("gpt", minutes=2.0)
+    one = kind("gpt", minutes=2.0, epochs=0)
     model, batches = one.model("nano"), one.batches(corpus)
     count = sum(p.numel() for p in model.parameters())
     plan = one.plan("nano", model, batches)
@@ -79,6 +79,14 @@ def test_a_plan_is_what_fits_into_the_time(corpus: Encoded) -> None:
     assert plan.steps == pytest.approx(choice.LEARNING * 120 / (1e-6 * count))
     assert plan.epochs == pytest.approx(plan.steps / len(batches.plan()))
     assert plan.seconds == pytest.approx(120)
+
+
+@pytest.mark.usefixtures("paces")
+def test_a_plan_goes_through_a_small_corpus_so_often_and_no_more(corpus: Encoded) -> None:
+    one = kind("gpt", minutes=2.0, epochs=1.5)
+    plan = one.plan("nano", one.model("nano"), one.batches(corpus))
+    assert plan.epochs == pytest.approx(1.5)
+    assert plan.seconds < 60
 
 
 @pytest.mark.usefixtures("paces")

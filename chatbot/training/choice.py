@@ -83,11 +83,13 @@ class Kind:
         config = self.training
         pace = measure(model, batches, config, choose_precision(config.precision, self.device), MOMENT)
         step = pace.seconds / self.processes
+        epoch = len(batches.plan())
         by_time = LEARNING * 60 * config.minutes / step if config.minutes else math.inf
-        steps = max(1.0, min(config.steps or math.inf, by_time))
+        most = config.epochs * epoch if config.minutes and not config.steps else 0.0
+        steps = max(1.0, min(config.steps or math.inf, by_time, most or math.inf))
         seconds = steps * step / LEARNING
         parameters = sum(parameter.numel() for parameter in model.parameters())
-        epoch, known = len(batches.plan()), law(self.family)
+        known = law(self.family)
         unique, memory = epoch * pace.targets, self.memory(model, batches)
         nats = known.nats(parameters, steps * pace.targets, unique) if known else None
         return Plan(size, parameters, steps, seconds, steps / epoch, unique, memory, nats)

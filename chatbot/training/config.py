@@ -18,6 +18,9 @@ class TrainingConfig:
 
     minutes: float = setting(30.0, "minutes to train each model; 0 for no limit")
     steps: int = setting(0, "optimizer steps; 0 for no limit")
+    epochs: float = setting(
+        4.0, "of a training by time: how often it goes through the corpus at the most; 0 for no limit"
+    )
     batch_tokens: int = setting(
         2048, "tokens of a step, padding included; a token that is only read counts a quarter"
     )
@@ -65,6 +68,14 @@ class TrainingConfig:
         for name in ("warmup", "final_rate", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 0 and under 1, not {getattr(self, name)}")
-        for name in ("learning_rate", "weight_decay", "warmup_steps", "validation", "patience", "seed"):
+        for name in (
+            "epochs",
+            "learning_rate",
+            "weight_decay",
+            "warmup_steps",
+            "validation",
+            "patience",
+            "seed",
+        ):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must not be negative, not {getattr(self, name)}")

@@ -14,6 +14,8 @@ from chatbot.training.muon import Muon
 
 FALL = 0.2  # of a training: the fall of a stable schedule
 SHARE = "share"  # of a parameter group: its rate, in rates of the training
+MANY = 2_000_000  # tokens of a corpus from which on embeddings have all of their share of the rate
+FEW = 0.25  # of it, for the smallest
 LATEST = 1 / 3  # of a training: then the learning rate has risen, however few its steps
 
 
@@ -84,16 +86,17 @@ def peak_rate(model: AnyModel, config: TrainingConfig) -> float:
     return config.learning_rate or (model.matrix_rate if config.optimizer == "muon" else model.peak_rate)
 
 
-def optimizer(model: AnyModel, config: TrainingConfig) -> Optimizer:
-    """AdamW (Loshchilov & Hutter 2019), weight decay on matrices only.
+def optimizer(model: AnyModel, config: TrainingConfig, tokens: int = MANY) -> Optimizer:
+    """AdamW (Loshchilov & Hutter 2019), weight decay on matrices only. tokens: that the corpus has.
 
     With "muon", the matrices inside of the model are moved by Muon (Jordan et al. 2024), at AdamW's length
-    of step (Liu et al. 2025, eq. 4); embeddings and vectors are AdamW's still, at a higher rate.
+    of step (Liu et al. 2025, eq. 4); embeddings and vectors are AdamW's still, at a higher rate:
+    less so for a small corpus, which they would learn by heart.
     """
     inner = [p for name, p in model.named_parameters() if p.dim() == 2 and not name.startswith("embed")]
     chosen = set(inner) if config.optimizer == "muon" else set()
     rest = [p for p in model.parameters() if p not in chosen]
-    share = model.embedding_share if chosen else 1.0
+    share = model.embedding_share * (FEW + (1 - FEW) * min(1.0, tokens / MANY)) if chosen else 1.0
     groups = [
         {"params": [p for p in rest if p.dim() >= 2], "weight_decay": config.weight_decay, SHARE: share},
         {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0, SHARE: share},

@@ -127,7 +127,7 @@ class Trainer:
         if self._compiled:
             compiling.compile_layers(model)
         self._learner = self.world.learner(model, config.shard)
-        self.optimizer = optimizer(model, config)
+        self.optimizer = optimizer(model, config, int(found.lengths.sum()))
         self.precision = self.world.share(choose_precision(config.precision, self.device))
         self.at = Position()
         self._replying = dataclasses.replace(sampling, seed=0), examples
@@ -367,11 +367,16 @@ class Trainer:
         return TorchEngine.load(config.family, config.model, _arrays(self._weights()), "cpu")
 
     def _progress(self) -> float:
-        """0 to 1: by steps or by time, whichever is further. The last validation belongs to the time."""
+        """0 to 1: by steps or by time, whichever is further. The last validation belongs to the time.
+
+        Without steps, by epochs too: a corpus that is small for the time would be learned by heart.
+        """
         by_steps = self.at.step / self.config.steps if self.config.steps else 0.0
         whole = 60 * self.config.minutes
         by_time = self.at.seconds / (whole - min(self._evaluation_took, whole / 10)) if whole else 0.0
-        return max(by_steps, by_time)
+        most = self.config.epochs if whole and not self.config.steps else 0.0
+        learned = self.at.epoch + self.at.index / len(self.batches.plan())
+        return max(by_steps, by_time, learned / most if most else 0.0)
 
     def _started(self) -> Started:
         parameters = sum(p.numel() for p in self.model.parameters())
