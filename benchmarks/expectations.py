@@ -104,8 +104,10 @@ def trained(out: Path, family: str) -> Iterator[tuple[str, int, int, int, float]
     for folder in sorted((out / "checkpoints").glob(f"*-{family}")):
         if is_done(folder):
             bot, last = Checkpoint.load(folder), json.loads(_last_line(folder / "metrics.jsonl"))
-            parameters = sum(array.size for array in bot.weights().tensors.values())
-            yield bot.config.size, last["step"], parameters, last["targets"], last["nats_per_word"]
+            kept = bot.weights()
+            parameters = sum(array.size for array in kept.tensors.values())
+            nats = kept.header["figures"]["nats_per_word"]
+            yield bot.config.size, last["step"], parameters, last["targets"], nats
 
 
 def _last_line(file: Path) -> str:
