@@ -141,7 +141,7 @@ def test_settings_that_are_not_given_are_the_bots_own(bot: Bot, call: Call) -> N
     [
         (("--temperature", "hot"), "'--temperature' / '-t': temperature must be a number, not 'hot'"),
         (("--top-p", "2"), "'--top-p': top_p must be over 0 and at most 1, not 2.0"),
-        (("-n", "0"), "max_tokens must be at least 1, not 0"),
+        (("-n", "0"), "max_tokens must be from 1 to 10,000, not 0"),
         (("--device", "tpu"), "'tpu' is not one of"),
     ],
 )

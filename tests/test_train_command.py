@@ -513,7 +513,8 @@ CHOSEN = ("--set", "training.evaluations=2", "--set", "training.batch_tokens=128
 @pytest.mark.slow
 @pytest.mark.usefixtures("quickly")
 def test_a_training_by_time_takes_a_size_and_says_which(bare: Path) -> None:
-    result = run("owls", "--model", "seq2seq", "--time", "2s", *CHOSEN)
+    endless = ("--set", "training.epochs=0")
+    result = run("owls", "--model", "seq2seq", "--time", "2s", *CHOSEN, *endless)
     assert result.exit_code == 0, result.stderr
     listed = re.search(r"of each size after 0:02 \(on Cornell; other corpora differ\): (.*)\n", result.stderr)
     taken = re.search(r"taking size (\w+): about ([\d,]+) steps in 0:02, [\d.]+ times through", result.stderr)
@@ -525,6 +526,15 @@ def test_a_training_by_time_takes_a_size_and_says_which(bare: Path) -> None:
     assert min(figures, key=lambda size: float(figures[size])) == taken[1]
     config = json.loads((bare / "checkpoints/owls-seq2seq/config.json").read_text())
     assert (config["size"], config["model"]["width"]) == (taken[1], SIZES[taken[1]].width)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quickly")
+def test_a_small_corpus_is_not_learned_by_heart(bare: Path) -> None:
+    result = run("owls", "--model", "gpt", "--time", "20m", *CHOSEN)
+    assert result.exit_code == 0, result.stderr
+    assert "4.0 times through" in result.stderr
+    assert "more would be learned by heart: see training.epochs, which is 4" in result.stderr
 
 
 @pytest.mark.slow
