@@ -69,6 +69,8 @@ def softmax(logits: Floats) -> NDArray[np.float64]:
 
 def without(logits: Floats, tokens: Sequence[int] | NDArray[np.int64]) -> Floats:
     """These tokens forbidden; if nothing were left, the logits as they are."""
+    if not len(tokens):
+        return logits
     kept = logits.copy()
     kept[np.asarray(tokens, np.int64)] = NEVER
     return kept if kept.max() > NEVER else logits

@@ -36,8 +36,10 @@ class Shaped:
 
     def choice(self, token: int) -> Choice:
         """This token, chosen."""
-        silent = None if self.unprompted is None else float(softmax(self.unprompted)[token])
-        return Choice(token, float(self.own[token]), silent)
+        if self.unprompted is None:
+            return Choice(token, float(self.own[token]))
+        raised = np.exp(self.unprompted - self.unprompted.max())  # float32 will do: it is for scores alone
+        return Choice(token, float(self.own[token]), float(raised[token] / raised.sum()))
 
 
 class Sampler:

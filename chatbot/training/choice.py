@@ -85,8 +85,8 @@ class Kind:
         step = pace.seconds / self.processes
         epoch = len(batches.plan())
         by_time = LEARNING * 60 * config.minutes / step if config.minutes else math.inf
-        most = config.epochs * epoch if config.minutes and not config.steps else 0.0
-        steps = max(1.0, min(config.steps or math.inf, by_time, most or math.inf))
+        by_epochs = config.most_epochs * epoch or math.inf
+        steps = max(1.0, min(config.steps or math.inf, by_time, by_epochs))
         seconds = steps * step / LEARNING
         parameters = sum(parameter.numel() for parameter in model.parameters())
         known = law(self.family)

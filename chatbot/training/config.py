@@ -53,6 +53,11 @@ class TrainingConfig:
     )
     seed: int = setting(0, "the same seed, corpus and number of steps give the same bot")
 
+    @property
+    def most_epochs(self) -> float:
+        """How often to go through the corpus at the most; 0 for no limit, as for steps that were asked for."""
+        return self.epochs if self.minutes and not self.steps else 0.0
+
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)

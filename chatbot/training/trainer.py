@@ -374,7 +374,7 @@ class Trainer:
         by_steps = self.at.step / self.config.steps if self.config.steps else 0.0
         whole = 60 * self.config.minutes
         by_time = self.at.seconds / (whole - min(self._evaluation_took, whole / 10)) if whole else 0.0
-        most = self.config.epochs if whole and not self.config.steps else 0.0
+        most = self.config.most_epochs
         learned = self.at.epoch + self.at.index / len(self.batches.plan())
         return max(by_steps, by_time, learned / most if most else 0.0)
 

@@ -79,7 +79,7 @@ class LightGPT:
         self.heads, self.groups = config.heads, config.groups or config.heads
         self.size = config.width // config.heads
         powers = -np.arange(0, self.size, 2, dtype=np.float32) / self.size
-        self.frequencies = np.float32(config.rotary_base) ** powers
+        self.frequencies = np.tile(np.float32(config.rotary_base) ** powers, 2)  # of both halves
 
     def read(self, prompt: Sequence[int]) -> Cache:
         """The prompt, read."""
@@ -98,7 +98,7 @@ class LightGPT:
         """Read tokens into the cache: x (T, D), and the last block's weights (H, T, M)."""
         cache.make_room(len(tokens))
         positions = np.arange(cache.filled, cache.filled + len(tokens), dtype=np.float32)
-        angles = np.outer(positions, np.concatenate([self.frequencies, self.frequencies]))
+        angles = np.outer(positions, self.frequencies)
         turn = np.cos(angles), np.sin(angles)
         cache.filled += len(tokens)
         x: Floats = self.embed[np.asarray(tokens)]
