@@ -55,7 +55,7 @@ class TrainingConfig:
 
     @property
     def most_epochs(self) -> float:
-        """How often to go through the corpus at the most; 0 for no limit, as for steps that were asked for."""
+        """How often to go through the corpus; 0 for no limit, as with steps that were asked for."""
         return self.epochs if self.minutes and not self.steps else 0.0
 
     def __post_init__(self) -> None:
