@@ -4,9 +4,9 @@
     python -m benchmarks.minutes corpora/cornell --tokens 1000 --size micro --model gpt --out minutes
 
 Every choice is a `chatbot train` with those settings in a folder under --out, for the same minutes, or for as
-many tokens (a step of 1,024 is half as many as one of 2,048): then other work on the machine does not matter,
-and the seconds of processor time that the whole command took stand beside the quality. It runs with as
-many threads as OMP_NUM_THREADS says; what is there is not run again. --choice makes only the ones named, so
+many tokens (a step of 1,024 is half as many as one of 2,048). It runs on one thread, and its minutes are of
+processor time, so that other work on the machine matters little; the seconds of it that the whole command
+took stand beside the quality. What is there is not run again. --choice makes only the ones named, so
 that two processes can share the work, one core each. The table has what there is so far: the validation's
 nats per word at the end, its difference to the defaults, and that in units of how far the defaults' own runs
 with other seeds are apart.
@@ -15,6 +15,7 @@ with other seeds are apart.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -33,6 +34,9 @@ from chatbot.training import TrainingConfig
 from chatbot.training.optimization import peak_rate
 
 DEFAULTS = "as it is"
+# On one thread, processor time is what a quiet machine's clock would say.
+TRAIN = "import time; time.monotonic = time.process_time; from chatbot.cli import main; main()"
+ALONE = {"OMP_NUM_THREADS": "1"}
 FEW = "--set", "training.evaluations=4"  # validations, where minutes do not matter
 Settings = tuple[str, ...]
 Curve = np.ndarray[tuple[int, int], np.dtype[np.float64]]  # a row for each validation
@@ -108,8 +112,8 @@ def main(
             )
             given = ["--model", family, "--size", size, "--name", _named(name), "--resume", *wanted, *changes]
             before = spent()
-            command = [sys.executable, "-m", "chatbot", "train", str(corpus.resolve()), *given]
-            subprocess.run(command, cwd=folder, check=True)
+            command = [sys.executable, "-c", TRAIN, "train", str(corpus.resolve()), *given]
+            subprocess.run(command, cwd=folder, check=True, env=os.environ | ALONE)
             _spent(folder, family, name).write_text(f"{spent() - before:.1f}\n")
     found = {name: read(_metrics(folder, family, name)) for name in known}
     found = {
@@ -197,7 +201,7 @@ def draw(found: Mapping[str, Curve], path: Path) -> None:
     order: Sequence[str] = sorted(found, key=lambda name: float(found[name][:, 1].min()))
     for name in order:
         panel.plot(found[name][:, 0], found[name][:, 1], marker=".", label=name)
-    panel.set(xscale="log", xlabel="minutes of training", ylabel="nats per word, validation")
+    panel.set(xscale="log", xlabel="minutes of processor time", ylabel="nats per word, validation")
     panel.grid(alpha=0.3, which="both")
     panel.legend(fontsize=7)
     figure.tight_layout()
