@@ -1,42 +1,50 @@
 """How fast replies come: tokens a second, one reply at a time, beside others with the same weights.
 
     python -m benchmarks.decoding checkpoints/cornell-gpt checkpoints/cornell-seq2seq
+    python -m benchmarks.decoding checkpoints/cornell-gpt --llama-bench llama.cpp/build/bin/llama-bench
 
 Greedy, a prompt of 64 tokens and 128 new ones, every decoder once a round, the medians of the rounds and of
-their ratios. Beside a gpt stands a Llama of transformers with its very weights (and the largest difference of
-a logit), beside a seq2seq the decoder of PyTorch's chatbot tutorial, at the tutorial's size. The limit is
-reading the weights once a token, at the pace at which NumPy's product of a matrix and a vector reads a large
-one. Then what a reply to a pipe takes from Enter to exit. Nothing else should run meanwhile; with
-OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1 all have one core.
+their ratios. Beside a gpt stands a Llama of transformers with its very weights (and the largest difference
+of a logit) and, where its program to measure itself is named, llama.cpp with the same weights in GGUF; beside
+a seq2seq the decoder of PyTorch's chatbot tutorial, at the tutorial's size. The limit is reading the weights
+once a token, at the pace at which NumPy's product of a matrix and a vector reads a large one. Then what a
+reply to a pipe takes from Enter to exit. Nothing else should run meanwhile; with OMP_NUM_THREADS=1 and
+OPENBLAS_NUM_THREADS=1 all have one core.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import click
 import numpy as np
 import torch
 
+from benchmarks import gguf_file
 from benchmarks.speedrun import tutorial
 from chatbot.bot import Bot
-from chatbot.engines.base import Engine
+from chatbot.engines.base import LIGHT, ONNX, Engine
 from chatbot.tokenizer import BOT
 
 PROMPT, NEW = 64, 128
-Decoder = Callable[[list[int]], None]
+GGUF = ("f32", "f16", "q8_0")  # the kinds of weights that llama.cpp is tried with
+INT8 = 4 / (1 + 4 / 32)  # times smaller than float32: a byte each, and a scale for 32
+Decoder = Callable[[list[int]], float | None]  # the seconds it took, if it knows better than the clock
 
 
 @click.command(help=__doc__)
 @click.argument("names", nargs=-1, required=True)
 @click.option("--rounds", default=7, show_default=True)
-def main(names: tuple[str, ...], rounds: int) -> None:
+@click.option("--llama-bench", type=click.Path(exists=True, path_type=Path), help="llama.cpp's program.")
+def main(names: tuple[str, ...], rounds: int, llama_bench: Path | None) -> None:
     """A table for each bot."""
     pace = reading()
     for name in names:
@@ -44,18 +52,42 @@ def main(names: tuple[str, ...], rounds: int) -> None:
         tensors = bot.checkpoint.weights().tensors
         read = sum(array.size for key, array in tensors.items() if not key.startswith("encoder")) * 4
         click.echo(f"\n{bot.name}, {sum(array.size for array in tensors.values()):,} parameters\n")
-        click.echo("\n".join(table(measured(decoders(bot), rounds), pace / read)))
-        for engine in ("light", "torch"):
+        with TemporaryDirectory() as folder:
+            found = decoders(bot, llama_bench, Path(folder))
+            click.echo("\n".join(table(measured(found, rounds), pace / read)))
+        for engine in engines(bot):
             click.echo(f"echo hi | chatbot chat --engine {engine}: {one_shot(name, engine, rounds):.2f} s")
 
 
-def decoders(bot: Bot) -> dict[str, Decoder]:
-    """By name; ratios are to the first."""
-    light, heavy = (
-        Bot.load(bot.checkpoint.folder, "cpu", engine).responder.engine for engine in ("light", "torch")
-    )
+def engines(bot: Bot) -> list[str]:
+    """Those that have the bot's family."""
+    light = ["light"] if bot.family in LIGHT else []
+    return ["torch", *light, *(["onnx", "int8"] if bot.family in ONNX else [])]
+
+
+def decoders(bot: Bot, llama_bench: Path | None, folder: Path) -> dict[str, Decoder]:
+    """By name; ratios are to the first. folder: for files that others read."""
     others = {"gpt": llama, "seq2seq": greedy_tutorial}[bot.family](bot)
-    return {**others, "chatbot, torch": ours(heavy), "chatbot, light": ours(light)}
+    if llama_bench and bot.family == "gpt":
+        for kind in GGUF:
+            file = gguf_file.write(bot.checkpoint, kind, folder / f"{kind}.gguf")
+            others[f"llama.cpp, {kind}"] = llama_cpp(llama_bench, file)
+    loaded = {name: Bot.load(bot.checkpoint.folder, "cpu", name).responder.engine for name in engines(bot)}
+    return {**others, **{f"chatbot, {name}": ours(engine) for name, engine in loaded.items()}}
+
+
+def llama_cpp(program: Path, file: Path) -> Decoder:
+    """llama.cpp's own measurement of the same work, on as many threads as torch has here."""
+    work = ["-p", "0", "-n", "0", "-pg", f"{PROMPT},{NEW}", "-r", "1", "-t", str(torch.get_num_threads())]
+
+    def decode(prompt: list[int]) -> float:
+        said = subprocess.run(
+            [program, "-m", file, *work, "-o", "json"], check=True, capture_output=True, text=True
+        )
+        seconds: float = (PROMPT + NEW) / json.loads(said.stdout)[0]["avg_ts"]
+        return seconds
+
+    return decode
 
 
 def ours(engine: Engine) -> Decoder:
@@ -156,9 +188,9 @@ def measured(found: Mapping[str, Decoder], rounds: int) -> dict[str, list[float]
     for number in range(rounds + 1):
         for name, decode in found.items():
             began = time.perf_counter()
-            decode(prompt)
+            told = decode(prompt)
             if number:
-                seconds[name].append(time.perf_counter() - began)
+                seconds[name].append(time.perf_counter() - began if told is None else told)
     return seconds
 
 
@@ -170,7 +202,11 @@ def table(seconds: Mapping[str, list[float]], limit: float) -> list[str]:
         speed = NEW / statistics.median(times)
         ratio = statistics.median(a / b for a, b in zip(first, times, strict=True))
         lines.append(f"| {name} | {speed:,.0f} | {ratio:.2f} | {speed / limit:.0%} |")
-    return [*lines, f"| reading float32 weights once a token | {limit:,.0f} | | |"]
+    limits = {"float32": limit, "int8": limit * INT8}
+    return [
+        *lines,
+        *(f"| reading {kind} weights once a token | {at:,.0f} | | |" for kind, at in limits.items()),
+    ]
 
 
 def reading() -> float:

@@ -29,13 +29,13 @@ def heard(bot: Bot) -> list[str]:
     return bot.responder.heard()
 
 
-def saved(folder: Path, family: str, tokenizer: Tokenizer, trained: bool = True) -> Path:
+def saved(folder: Path, family: str, tokenizer: Tokenizer, trained: bool = True, width: int = 8) -> Path:
     """A bot that has learned nothing, but is complete."""
     torch.manual_seed(2)
     config = BotConfig(
         format=1,
         family=family,
-        model={"vocabulary": len(tokenizer), "width": 8, "layers": 1},
+        model={"vocabulary": len(tokenizer), "width": width, "layers": 1},
         sampling=to_dict(SamplingConfig(max_tokens=7, seed=5)),
         examples=to_dict(ExamplesConfig(context=2)),
     )

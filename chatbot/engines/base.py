@@ -19,7 +19,13 @@ Floats = NDArray[np.float32]
 Precision = Literal["auto", "float32", "bfloat16"]  # of products; auto: whichever is faster
 
 ENGINES = Registry(
-    "engine", {"light": "chatbot.engines.light:LightEngine", "torch": "chatbot.engines.torch:TorchEngine"}
+    "engine",
+    {
+        "light": "chatbot.engines.light:LightEngine",
+        "onnx": "chatbot.engines.onnx:OnnxEngine",
+        "int8": "chatbot.engines.onnx:Int8Engine",
+        "torch": "chatbot.engines.torch:TorchEngine",
+    },
 )
 # The families that the light engine has; the others are torch's alone.
 LIGHT = Registry(
@@ -29,6 +35,8 @@ LIGHT = Registry(
         "seq2seq": "chatbot.engines.light.seq2seq:LightSeq2Seq",
     },
 )
+# Those that ONNX Runtime has a graph of.
+ONNX = Registry("graph", {"gpt": "chatbot.engines.onnx.graph:gpt"})
 
 
 @dataclass(frozen=True)

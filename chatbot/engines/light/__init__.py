@@ -61,9 +61,7 @@ class LightEngine:
         """Append one token to each reply and predict the next."""
         with self._quietly():
             found = [self.model.step(token, row) for token, row in zip(tokens, state, strict=True)]
-        return Step(
-            np.stack([logits for logits, _ in found]), _padded([looked for _, looked in found]), state
-        )
+        return Step(np.stack([logits for logits, _ in found]), padded([looked for _, looked in found]), state)
 
     def select(self, state: Any, rows: Sequence[int]) -> Any:
         """A copy of the state with these rows, in this order, repeats allowed."""
@@ -76,7 +74,7 @@ class LightEngine:
             yield
 
 
-def _padded(rows: Sequence[Floats]) -> Floats:
+def padded(rows: Sequence[Floats]) -> Floats:
     """Rows side by side, with zeros behind the shorter ones."""
     padded = np.zeros((len(rows), max(map(len, rows))), np.float32)
     for i, row in enumerate(rows):
