@@ -8,18 +8,21 @@ their ratios. Beside a gpt stands a Llama of transformers with its very weights 
 of a logit) and, where its program to measure itself is named, llama.cpp with the same weights in GGUF; beside
 a seq2seq the decoder of PyTorch's chatbot tutorial, at the tutorial's size. The limit is reading the weights
 once a token, at the pace at which NumPy's product of a matrix and a vector reads a large one. Then what a
-reply to a pipe takes from Enter to exit. Nothing else should run meanwhile; with OMP_NUM_THREADS=1 and
-OPENBLAS_NUM_THREADS=1 all have one core.
+reply to a pipe takes from Enter to exit, and its memory; how long the first token takes after prompts of
+several lengths; and tokens a second of several replies at once. Nothing else should run meanwhile; with
+OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1 all have one core.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -35,6 +38,8 @@ from chatbot.engines.base import LIGHT, ONNX, Engine
 from chatbot.tokenizer import BOT
 
 PROMPT, NEW = 64, 128
+LENGTHS = 8, 32, 96, 256  # tokens of a prompt
+SIZES = 1, 4, 16, 64  # replies at once
 GGUF = ("f32", "f16", "q8_0")  # the kinds of weights that llama.cpp is tried with
 INT8 = 4 / (1 + 4 / 32)  # times smaller than float32: a byte each, and a scale for 32
 Decoder = Callable[[list[int]], float | None]  # the seconds it took, if it knows better than the clock
@@ -55,8 +60,47 @@ def main(names: tuple[str, ...], rounds: int, llama_bench: Path | None) -> None:
         with TemporaryDirectory() as folder:
             found = decoders(bot, llama_bench, Path(folder))
             click.echo("\n".join(table(measured(found, rounds), pace / read)))
+        click.echo("\n| `echo hi \\| chatbot chat`, engine | seconds | memory, MB |\n|---|---|---|")
         for engine in engines(bot):
-            click.echo(f"echo hi | chatbot chat --engine {engine}: {one_shot(name, engine, rounds):.2f} s")
+            seconds, memory = one_shot(name, engine, rounds)
+            click.echo(f"| {engine} | {seconds:.2f} | {memory:.0f} |")
+        loaded = {engine: Bot.load(name, "cpu", engine).responder.engine for engine in engines(bot)}
+        click.echo(
+            "\n".join(grid("first token, ms, prompt of", LENGTHS, loaded, partial(first, rounds=rounds)))
+        )
+        click.echo("\n".join(grid("tokens/s, replies at once", SIZES, loaded, partial(many, rounds=rounds))))
+
+
+def grid(
+    title: str, columns: Sequence[int], loaded: Mapping[str, Engine], measure: Callable[[Engine, int], float]
+) -> Iterator[str]:
+    """Markdown, a row for each engine."""
+    yield f"\n| {title} | " + " | ".join(map(str, columns)) + " |"
+    yield "|---" * (len(columns) + 1) + "|"
+    for name, engine in loaded.items():
+        yield f"| {name} | " + " | ".join(f"{measure(engine, column):,.1f}" for column in columns) + " |"
+
+
+def first(engine: Engine, length: int, rounds: int) -> float:
+    """Milliseconds until the first token can be chosen, the median."""
+    prompt, times = [10 + i for i in range(length)], []
+    for _ in range(rounds + 1):
+        began = time.perf_counter()
+        engine.start([prompt])
+        times.append(time.perf_counter() - began)
+    return 1000 * statistics.median(times[1:])
+
+
+def many(engine: Engine, size: int, rounds: int) -> float:
+    """Tokens a second of so many replies at once, 32 tokens each, the median."""
+    prompts, times = [[10 + i for i in range(PROMPT)]] * size, []
+    for _ in range(min(rounds, 3) + 1):
+        step = engine.start(prompts)
+        began = time.perf_counter()
+        for _ in range(32):
+            step = engine.step(step.logits.argmax(-1).tolist(), step.state)
+        times.append(time.perf_counter() - began)
+    return 32 * size / statistics.median(times[1:])
 
 
 def engines(bot: Bot) -> list[str]:
@@ -220,23 +264,17 @@ def reading() -> float:
     return matrix.nbytes / statistics.median(times)
 
 
-def one_shot(name: str, engine: str, rounds: int) -> float:
-    """Seconds from Enter to exit, the median."""
-    command = [
-        str(Path(sys.executable).with_name("chatbot")),
-        "chat",
-        name,
-        "--engine",
-        engine,
-        "--seed",
-        "1",
-    ]
-    times = []
+def one_shot(name: str, engine: str, rounds: int) -> tuple[float, float]:
+    """Seconds from Enter to exit, the median, and the most memory that was taken, in millions of bytes."""
+    program = str(Path(sys.executable).with_name("chatbot"))
+    command = [program, "chat", name, "--engine", engine, "--seed", "1", "-p", "hi"]
+    times, memory = [], 0
     for _ in range(rounds):
         began = time.perf_counter()
-        subprocess.run(command, input=b"hi\n", stdout=subprocess.DEVNULL, check=True)
+        running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        memory = os.wait4(running.pid, 0)[2].ru_maxrss
         times.append(time.perf_counter() - began)
-    return statistics.median(times)
+    return statistics.median(times), memory * 1024 / 1e6
 
 
 if __name__ == "__main__":

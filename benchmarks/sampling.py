@@ -1,6 +1,8 @@
-"""What guidance and temperature do to replies: fit, fluency, overlap and variety, side by side.
+"""What rules, searches and styles do to replies: fit, fluency, overlap and variety, side by side.
 
-    python benchmarks/sampling.py corpora/cornell cornell-gpt cornell-seq2seq
+    python -m benchmarks.sampling corpora/cornell cornell-gpt cornell-seq2seq
+    python -m benchmarks.sampling corpora/cornell cornell-gpt cornell-seq2seq --grid  # guidance x temperature
+    python -m benchmarks.sampling corpora/cornell cornell-gpt cornell-seq2seq --replies 10  # to read
 
 The first bot replies to validation prompts; the second, which must have the same tokenizer, judges. fit: by
 how many nats the last turn's words make the reply more probable, in the judge's eyes (pointwise mutual
@@ -11,10 +13,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 
 from chatbot.bot import Bot
@@ -22,33 +25,83 @@ from chatbot.config import from_dict
 from chatbot.corpus import open_corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import split
+from chatbot.decoding.styles import STYLES
 from chatbot.evaluation import texts
 from chatbot.evaluation.likelihood import scores
 from chatbot.preparation import Example, encode, exchanges
 from chatbot.tokenizer import silenced
 
-PROMPTS = 250
-GUIDANCE = (0.0, 0.5, 1.0, 2.0)
-TEMPERATURE = (0.5, 0.7, 1.0)
+GRID = {
+    f"guidance {guidance}, temperature {temperature}": {"guidance": guidance, "temperature": temperature}
+    for guidance, temperature in itertools.product((0.0, 0.5, 1.0, 2.0), (0.5, 0.7, 1.0))
+}
+WIDE = {"top_k": 0, "top_p": 1.0, "temperature": 1.0}  # what a truncation is tried on
+Settings = Mapping[str, Any]  # Any: settings are of several types
+RULES: Mapping[str, Settings] = {
+    "as it is": {},
+    "the model's own probabilities": {**WIDE, "guidance": 0.0},
+    "greedy": {"temperature": 0.0},
+    "temperature 0.7": {"temperature": 0.7},
+    "temperature 1": {"temperature": 1.0},
+    "no guidance": {"guidance": 0.0},
+    "guidance 2": {"guidance": 2.0},
+    "top-k 40 alone": {**WIDE, "top_k": 40},
+    "top-p 0.9 alone": {**WIDE, "top_p": 0.9},
+    "min-p 0.1 alone": {**WIDE, "min_p": 0.1},
+    "typical 0.9 alone": {**WIDE, "typical": 0.9},
+    "repetition penalty 1.2": {"repetition_penalty": 1.2},
+    "presence penalty 0.5": {"presence_penalty": 0.5},
+    "frequency penalty 0.5": {"frequency_penalty": 0.5},
+    "no repeat of 3": {"no_repeat": 3},
+    "no echo of 3": {"no_echo": 3},
+    "at least 6 tokens": {"min_tokens": 6},
+    "beams 5": {"beams": 5},
+    "beams 5, no guidance": {"beams": 5, "guidance": 0.0},
+    "8 candidates, likelihood": {"candidates": 8, "score": "likelihood"},
+    "8 candidates, fit": {"candidates": 8, "score": "fit"},
+    "8 candidates, balance": {"candidates": 8, "score": "balance"},
+    "8 candidates, balance, temperature 1": {"candidates": 8, "temperature": 1.0},
+    "8 candidates, likelihood, temperature 1": {"candidates": 8, "temperature": 1.0, "score": "likelihood"},
+}
+CHOICES: Mapping[str, Settings] = {**RULES, **{f"style {name}": style for name, style in STYLES.items()}}
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.argument("corpus", type=click.Path(exists=True, path_type=Path))
+@click.argument("name")
+@click.argument("judge_name")
+@click.option("--prompts", "count", default=500, show_default=True)
+@click.option("--grid", is_flag=True, help="Guidance and temperature instead.")
+@click.option("--choice", "chosen", multiple=True, help="[default: all]")
+@click.option("--replies", default=0, help="Show so many replies of each choice instead.")
+def main(
+    corpus: Path, name: str, judge_name: str, count: int, grid: bool, chosen: tuple[str, ...], replies: int
+) -> None:
     """A Markdown table, a line for each setting."""
-    corpus, name, judge_name = sys.argv[1:]
     bot, judge = Bot.load(name, engine="torch"), Bot.load(judge_name, engine="torch")
-    facts, opened = bot.checkpoint.config.corpus, open_corpus(Path(corpus))
+    prompts, humans = asked(bot, corpus, replies or count)
+    known = GRID if grid else CHOICES
+    if not replies:
+        click.echo("| | fit | nats | F1 | chrF | distinct-2 | 20 commonest | words |\n" + "|---" * 8 + "|")
+    for title in chosen or known:
+        sampling = dataclasses.replace(bot.sampling, **{"seed": 0, **known[title]})
+        said = bot.responder.with_sampling(sampling).reply_all(prompts)
+        if replies:
+            click.echo(f"| {title} | " + " | ".join(text.replace("|", "/") for text in said) + " |")
+        else:
+            click.echo(_line(title, said, humans, prompts, judge))
+    if not replies:
+        click.echo(_line("humans", humans, humans, prompts, judge))
+
+
+def asked(bot: Bot, corpus: Path, count: int) -> tuple[list[list[int]], list[str]]:
+    """Prompts of the validation part, and what humans replied."""
+    facts, opened = bot.checkpoint.config.corpus, open_corpus(corpus)
     cleaned = clean(opened, from_dict(CleaningConfig, facts["cleaning"]), opened.report)
     data = encode(split(cleaned, facts["split"]).validation, bot.checkpoint.tokenizer)
-    examples = list(exchanges(data, bot.responder.examples).some(PROMPTS))
-    prompts = [example.prompt for example in examples]
+    examples = list(exchanges(data, bot.responder.examples).some(count))
     humans = [bot.checkpoint.tokenizer.decode(example.reply) for example in examples]
-    print("| guidance | temperature | fit | nats | F1 | chrF | distinct-2 | 20 commonest | words |")
-    print("|---" * 9 + "|")
-    for guidance, temperature in itertools.product(GUIDANCE, TEMPERATURE):
-        sampling = dataclasses.replace(bot.sampling, guidance=guidance, temperature=temperature, seed=0)
-        replies = bot.responder.with_sampling(sampling).reply_all(prompts)
-        print(_line(f"{guidance} | {temperature}", replies, humans, prompts, judge), flush=True)
-    print(_line("humans | ", humans, humans, prompts, judge))
+    return [example.prompt for example in examples], humans
 
 
 def _line(

@@ -17,7 +17,9 @@ from chatbot import __version__, checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import Summary
 from chatbot.cli import COMMANDS, main
+from chatbot.cli.chat import load
 from chatbot.cli.list import aligned, count
+from chatbot.decoding import STYLES
 from chatbot.errors import ChatbotError
 from tests.fakes import ScriptedResponder, scripted_bot
 
@@ -425,3 +427,23 @@ def test_a_carriage_return_within_a_line_does_not_end_it(tmp_path: Path) -> None
 def test_a_closed_stdin_is_an_empty_one(tmp_path: Path) -> None:
     done = piped(tmp_path, "chatbot chat -p hello <&-")
     assert (done.stdout, done.stderr, done.returncode) == ("Hi there.\n", "", 0)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_style_is_several_settings_and_those_that_are_given_count_more(bot: Bot, style: str) -> None:
+    folder = bot.checkpoint.folder
+    drawn = load(folder, "cpu", "auto", style, {}).sampling
+    assert {name: getattr(drawn, name) for name in STYLES[style]} == dict(STYLES[style])
+    assert drawn.guidance == bot.sampling.guidance
+    assert load(folder, "cpu", "auto", style, {"temperature": "0.11"}).sampling.temperature == 0.11
+
+
+def test_a_style_is_taken_from_the_command_line(bot: Bot, call: Call) -> None:
+    assert drawn_with(bot, call, "--style", "careful", "-t", "0")["candidates"] == 8
+    assert drawn_with(bot, call, "--diverse", "-t", "0")["frequency_penalty"] > 0
+
+
+def test_a_style_that_is_not_there_is_wrong_usage(bot: Bot, call: Call) -> None:
+    result = call("chat", "-p", "hello", "--style", "livly")
+    assert result.exit_code == 2
+    assert all(style in result.stderr for style in STYLES)

@@ -5,6 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from chatbot.decoding import STYLES
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.errors import ChatbotError, ConfigError
 from chatbot.replying import Reply
@@ -118,6 +119,30 @@ def test_a_wrong_setting_is_one_clear_line(session: Session, line: str, what: st
         commands.run(session, line)
     assert what in commands.problem(error.value)
     assert "\n" not in commands.problem(error.value)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_style_changes_its_settings_and_shows_them(session: Session, style: str) -> None:
+    commands.run(session, "/set guidance 0.7")
+    commands.run(session, f"/style {style}")
+    sampling = session.responder.sampling
+    assert {name: getattr(sampling, name) for name in STYLES[style]} == dict(STYLES[style])
+    assert sampling.guidance == 0.7
+    shown = printed(session)
+    assert all(name in shown for name in STYLES[style])
+
+
+def test_of_two_styles_the_last_one_counts() -> None:
+    assert len({frozenset(style) for style in STYLES.values()}) == 1
+
+
+def test_a_style_is_one_of_those_that_there_are(session: Session) -> None:
+    for line, what in (("/style", "takes a name"), ("/style carefull", "no style 'carefull'")):
+        with pytest.raises(ChatbotError) as error:
+            commands.run(session, line)
+        assert what in commands.problem(error.value)
+        assert "careful" in commands.problem(error.value)
+    assert commands.completions("/style ca") == ["careful"]
 
 
 def test_clear_begins_another_conversation(session: Session) -> None:

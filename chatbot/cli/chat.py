@@ -15,7 +15,7 @@ from chatbot import checkpoint
 from chatbot.bot import Bot
 from chatbot.cli.options import given, options_for
 from chatbot.config import override
-from chatbot.decoding import SamplingConfig
+from chatbot.decoding import STYLES, SamplingConfig, styled
 from chatbot.engines.base import ENGINES
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
@@ -45,6 +45,8 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 @click.option("--lines", is_flag=True, help="Reply to each line of the input by itself.")
 @click.option("--json", "as_json", is_flag=True, help="Write pieces, probabilities and attention as JSON.")
 @click.option("--attention", is_flag=True, help="Show what each word of a reply looked at (not on stdout).")
+@click.option("--style", type=click.Choice(list(STYLES)), help="Settings that go together, by name.")
+@click.option("--diverse", "style", flag_value="diverse", help="Less of what could be said to anything.")
 @options_for(SamplingConfig)
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
@@ -63,6 +65,7 @@ def chat(
     lines: bool,
     as_json: bool,
     attention: bool,
+    style: str | None,
     device: str,
     engine: str,
     **settings: str | None,
@@ -74,21 +77,22 @@ def chat(
     folder = checkpoint.find(name)  # first: for who is not there, no input need be waited for
     if talking:
         with typeahead.kept():
-            _talk(load(folder, device, engine, settings), attention)
+            _talk(load(folder, device, engine, style, settings), attention)
         return
     prompts = _lines() if lines else [_whole(prompt)]
-    bot = load(folder, device, engine, settings)
+    bot = load(folder, device, engine, style, settings)
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
     answer = batch.answer_json if as_json else batch.answer
     answer(prompts, bot.responder, _write, _show_attention if attention else None)
 
 
-def load(folder: Path, device: str, engine: str, settings: dict[str, str | None]) -> Bot:
-    """Load a bot, with the settings that were given; the others are its own."""
+def load(folder: Path, device: str, engine: str, style: str | None, settings: dict[str, str | None]) -> Bot:
+    """Load a bot, with the settings that were given; the others are the style's or its own."""
     with _status(f"loading {printable(folder.resolve().name)} ..."):  # torch takes its time
         bot = Bot.load(folder, device, engine)
-    return bot.with_sampling(override(bot.sampling, given(SamplingConfig, settings), "sampling"))
+    sampling = styled(bot.sampling, style) if style else bot.sampling
+    return bot.with_sampling(override(sampling, given(SamplingConfig, settings), "sampling"))
 
 
 def _talk(bot: Bot, attention: bool) -> None:

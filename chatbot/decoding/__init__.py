@@ -10,9 +10,11 @@ from chatbot.decoding.rule import Floats, Rule, Seen, softmax
 from chatbot.decoding.sampler import Choice, Sampler
 from chatbot.decoding.search import search
 from chatbot.decoding.spelling import Spelling
+from chatbot.decoding.styles import STYLES, styled
 
 __all__ = [
     "RULES",
+    "STYLES",
     "Choice",
     "Chosen",
     "Floats",
@@ -25,4 +27,5 @@ __all__ = [
     "generate_all",
     "search",
     "softmax",
+    "styled",
 ]

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chatbot.config import override
-from chatbot.decoding import SamplingConfig
+from chatbot.decoding import STYLES, SamplingConfig, styled
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply, Responder
@@ -142,6 +142,20 @@ def set_(session: Session, argument: str) -> None:
         changed = override(sampling, {name: value or _current(sampling, name)}, "sampling")
         session.responder = session.responder.with_sampling(changed)
     session.console.print(_settings(session.responder.sampling, (name,) if name else SETTINGS))
+
+
+@command(
+    "style",
+    arguments="NAME",
+    help=f"change several settings at once: {', '.join(STYLES)}",
+    values=tuple(STYLES),
+)
+def style(session: Session, argument: str) -> None:
+    """Take the settings of a style."""
+    if not argument:
+        raise ChatbotError("/style takes a name", f"there are: {', '.join(STYLES)}")
+    session.responder = session.responder.with_sampling(styled(session.responder.sampling, argument))
+    session.console.print(_settings(session.responder.sampling, tuple(STYLES[argument])))
 
 
 @command("clear", help="forget the conversation and begin another")
