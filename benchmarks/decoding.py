@@ -16,12 +16,12 @@ OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1 all have one core.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,7 @@ from typing import Any, cast
 
 import click
 import numpy as np
+import psutil
 import torch
 
 from benchmarks import gguf_file
@@ -269,12 +270,23 @@ def one_shot(name: str, engine: str, rounds: int) -> tuple[float, float]:
     program = str(Path(sys.executable).with_name("chatbot"))
     command = [program, "chat", name, "--engine", engine, "--seed", "1", "-p", "hi"]
     times, memory = [], 0
-    for _ in range(rounds):
+    for number in range(rounds + 1):
         began = time.perf_counter()
         running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        memory = os.wait4(running.pid, 0)[2].ru_maxrss
+        while not number and running.poll() is None:  # the first is looked at, the others are timed
+            memory = max(memory, resident(running.pid))
+            time.sleep(0.002)
+        running.wait()
         times.append(time.perf_counter() - began)
-    return statistics.median(times), memory * 1024 / 1e6
+    return statistics.median(times[1:]), memory / 1e6
+
+
+def resident(process: int) -> int:
+    """Bytes of memory that a process has; 0 if it has ended."""
+    with suppress(psutil.Error):
+        taken: int = psutil.Process(process).memory_info().rss
+        return taken
+    return 0
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ from chatbot.training import (
     Trainer,
     TrainingConfig,
 )
-from chatbot.training.optimization import FEW, MANY, learning_rate, optimizer
+from chatbot.training.config import MANY
+from chatbot.training.optimization import FEW, learning_rate, optimizer
 from tests.conftest import SENTENCES
 
 MODEL = {"width": 16, "layers": 2, "dropout": 0.1}
@@ -348,6 +349,13 @@ def test_a_training_by_time_goes_through_a_small_corpus_so_often_and_no_more(mak
     assert rates[-1] < 0.2 * max(rates)  # it has come down by then
     assert of_kind(events, Stopped)[0].reason == "finished"
     assert trainer.done
+
+
+@pytest.mark.parametrize(("tokens", "most"), [(1000, 3), (MANY - 1, 3), (MANY, 6), (100 * MANY, 6)])
+def test_a_large_corpus_is_gone_through_more_often(tokens: int, most: float) -> None:
+    assert TrainingConfig(epochs=3).most_epochs(tokens) == most
+    assert TrainingConfig(epochs=0).most_epochs(tokens) == 0
+    assert TrainingConfig(epochs=3, steps=10).most_epochs(tokens) == 0
 
 
 def test_steps_are_not_limited_by_the_corpus(make: Make) -> None:

@@ -240,7 +240,7 @@ def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> 
     with track(f"timing sizes of {family} ({', '.join(SIZES)})") as progress:
         plans = choose(kind, batches, progress)
     say(chosen(family, plans))
-    if training.most_epochs and plans[0].epochs > training.most_epochs - 0.01:
+    if plans[0].most_epochs and plans[0].epochs > plans[0].most_epochs - 0.01:
         say(f"more would be learned by heart: see training.epochs, which is {training.epochs:g}")
     return plans[0]
 

@@ -33,8 +33,9 @@ WORSE = 1.03  # a size that comes to so many times the best so far ends the sear
 class Plan:
     """What a training would be.
 
-    seconds: with its validations; epochs: how often it goes through the corpus; unique: targets of the
-    corpus; memory: bytes; nats: a word, to expect on Cornell, None where no law is known.
+    seconds: with its validations; epochs: how often it goes through the corpus; most_epochs: how often at the
+    most, 0 for no limit; unique: targets of the corpus; memory: bytes; nats: a word, to expect on Cornell,
+    None where no law is known.
     """
 
     size: str
@@ -42,6 +43,7 @@ class Plan:
     steps: float
     seconds: float
     epochs: float
+    most_epochs: float
     unique: float
     memory: int
     nats: float | None
@@ -85,14 +87,15 @@ class Kind:
         step = pace.seconds / self.processes
         epoch = len(batches.plan())
         by_time = LEARNING * 60 * config.minutes / step if config.minutes else math.inf
-        by_epochs = config.most_epochs * epoch or math.inf
+        most = config.most_epochs(int(batches.examples.lengths.sum()))
+        by_epochs = most * epoch or math.inf
         steps = max(1.0, min(config.steps or math.inf, by_time, by_epochs))
         seconds = steps * step / LEARNING
         parameters = sum(parameter.numel() for parameter in model.parameters())
         known = law(self.family)
         unique, memory = epoch * pace.targets, self.memory(model, batches)
         nats = known.nats(parameters, steps * pace.targets, unique) if known else None
-        return Plan(size, parameters, steps, seconds, steps / epoch, unique, memory, nats)
+        return Plan(size, parameters, steps, seconds, steps / epoch, most, unique, memory, nats)
 
 
 def choose(kind: Kind, batches: Batches, progress: Callable[[int, int], None]) -> list[Plan]:

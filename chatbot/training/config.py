@@ -11,6 +11,8 @@ from chatbot.config import setting
 from chatbot.engines.base import Precision
 from chatbot.errors import ConfigError
 
+MANY = 2_000_000  # tokens of a corpus that is not small
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -19,7 +21,9 @@ class TrainingConfig:
     minutes: float = setting(30.0, "minutes to train each model; 0 for no limit")
     steps: int = setting(0, "optimizer steps; 0 for no limit")
     epochs: float = setting(
-        4.0, "of a training by time: how often it goes through the corpus at the most; 0 for no limit"
+        4.0,
+        "of a training by time: how often it goes through a small corpus at the most, twice as often through "
+        "one of two million tokens; 0 for no limit",
     )
     batch_tokens: int = setting(
         2048, "tokens of a step, padding included; a token that is only read counts a quarter"
@@ -53,10 +57,10 @@ class TrainingConfig:
     )
     seed: int = setting(0, "the same seed, corpus and number of steps give the same bot")
 
-    @property
-    def most_epochs(self) -> float:
-        """How often to go through the corpus; 0 for no limit, as with steps that were asked for."""
-        return self.epochs if self.minutes and not self.steps else 0.0
+    def most_epochs(self, tokens: int) -> float:
+        """How often to go through a corpus of so many tokens; 0: no limit, as with steps that are given."""
+        limit = 2 * self.epochs if tokens >= MANY else self.epochs
+        return limit if self.minutes and not self.steps else 0.0
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from chatbot.engines.torch import AnyModel
-from chatbot.training.config import TrainingConfig
+from chatbot.training.config import MANY, TrainingConfig
 from chatbot.training.muon import Muon
 
 FALL = 0.2  # of a training: the fall of a stable schedule
 SHARE = "share"  # of a parameter group: its rate, in rates of the training
-MANY = 2_000_000  # tokens of a corpus from which on embeddings have all of their share of the rate
-FEW = 0.25  # of it, for the smallest
+FEW = 0.25  # of the share of the rate that embeddings have with MANY tokens to learn from, for the fewest
 LATEST = 1 / 3  # of a training: then the learning rate has risen, however few its steps
 
 

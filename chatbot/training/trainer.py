@@ -127,7 +127,9 @@ class Trainer:
         if self._compiled:
             compiling.compile_layers(model)
         self._learner = self.world.learner(model, config.shard)
-        self.optimizer = optimizer(model, config, int(found.lengths.sum()))
+        tokens = int(found.lengths.sum())
+        self.optimizer = optimizer(model, config, tokens)
+        self._most_epochs = config.most_epochs(tokens)
         self.precision = self.world.share(choose_precision(config.precision, self.device))
         self.at = Position()
         self._replying = dataclasses.replace(sampling, seed=0), examples
@@ -374,7 +376,7 @@ class Trainer:
         by_steps = self.at.step / self.config.steps if self.config.steps else 0.0
         whole = 60 * self.config.minutes
         by_time = self.at.seconds / (whole - min(self._evaluation_took, whole / 10)) if whole else 0.0
-        most = self.config.most_epochs
+        most = self._most_epochs
         learned = self.at.epoch + self.at.index / len(self.batches.plan())
         return max(by_steps, by_time, learned / most if most else 0.0)
 
