@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 from chatbot.corpus.cleaning import clean_text
-from chatbot.decoding import Sampler, SamplingConfig, Spelling, generate_all, search
+from chatbot.decoding import Sampler, SamplingConfig, Spelling, best_of, generate_all, search
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import Engine
 from chatbot.errors import ChatbotError
@@ -121,7 +121,7 @@ class Responder:
         """Answer many prompts, given as ids, decoded together. The i-th has the sampling's seed plus i."""
         replies = dict[int, str]()
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # little padding
-        at_once = 1 if self.sampling.candidates > 1 or self.sampling.beams > 1 else AT_ONCE
+        at_once = 1 if self.sampling.beams > 1 else max(1, AT_ONCE // self.sampling.candidates)
         for at in range(0, len(prompts), at_once):
             rows = order[at : at + at_once]
             found = self._together([prompts[i] for i in rows], [self._seeded(i) for i in rows])
@@ -133,11 +133,14 @@ class Responder:
     def _together(
         self, prompts: Sequence[Sequence[int]], sampling: Sequence[SamplingConfig]
     ) -> list[list[int]]:
-        """The replies' tokens; one that is searched for is a batch by itself."""
+        """The replies' tokens; of a beam search, one prompt is a batch by itself."""
         end, silence = self.tokenizer.end, list(map(silenced, prompts))
         if len(prompts) == 1:
             found = search(self.engine, prompts[0], self._sampler, sampling[0], end, silence[0])
             return [_until(end, (chosen.choice.token for chosen in found))]
+        if self.sampling.candidates > 1:
+            best = best_of(self.engine, prompts, self._sampler, sampling, end, silence)
+            return [[chosen.choice.token for chosen in reply] for reply in best]
         samplers = [self._sampler(one) for one in sampling]
         return generate_all(self.engine, prompts, samplers, self.sampling.max_tokens, end, silence)
 

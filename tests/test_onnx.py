@@ -13,6 +13,7 @@ from torch import nn
 
 from chatbot.bot import Bot
 from chatbot.config import to_dict
+from chatbot.decoding import Sampler, SamplingConfig, generate
 from chatbot.engines.base import ONNX, Engine
 from chatbot.engines.onnx import Int8Engine, OnnxEngine
 from chatbot.engines.onnx.graph import BLOCK, quantised
@@ -133,6 +134,16 @@ def test_bots_say_the_same_on_both_engines(tmp_path: Path, tokenizer: Tokenizer)
         assert a.text == b.text
         for mine, theirs in zip(a.tokens, b.tokens, strict=True):
             np.testing.assert_allclose(mine.attention, theirs.attention, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("engine", [OnnxEngine, Int8Engine])
+def test_numbers_that_come_to_nothing_are_said_in_a_line(engine: type[OnnxEngine], value: float) -> None:
+    _, config, tensors = made("gpt", VARIANTS["gpt"][0])
+    broken = {name: np.full(tensor.shape, value, np.float32) for name, tensor in tensors.items()}
+    loaded = engine.load("gpt", config, broken)  # warnings are errors here
+    with pytest.raises(ChatbotError, match="give no numbers to choose by"):
+        list(generate(loaded, [3, 9, 2], Sampler(SamplingConfig(guidance=0)), 3))
 
 
 def test_a_family_without_a_graph_is_told_what_to_take(tmp_path: Path, tokenizer: Tokenizer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,16 @@ import pytest
 
 from chatbot.decoding import Chosen, Floats, Sampler, SamplingConfig, search, softmax
 from chatbot.decoding.sampler import Choice
-from chatbot.decoding.search import SCORES, balance, beam, best_of, deterministic, fit, likelihood
+from chatbot.decoding.search import (
+    SCORES,
+    SamplerMaker,
+    balance,
+    beam,
+    best_of,
+    deterministic,
+    fit,
+    likelihood,
+)
 from chatbot.engines.base import Step
 from chatbot.errors import ConfigError
 
@@ -145,13 +154,29 @@ def test_rules_that_forbid_hold_in_a_beam() -> None:
 
 @pytest.mark.parametrize("score", SCORES)
 def test_the_best_of_several_is_the_best_by_its_score(score: Any) -> None:
-    engine = chain(5)
-    samplers = [Sampler(FREE, number=i) for i in range(12)]
-    found = best_of(engine, PROMPT, samplers, 4, END, SILENCE, SCORES[score])
-    again = [Sampler(FREE, number=i) for i in range(12)]
-    each = [best_of(chain(5), PROMPT, [one], 4, END, SILENCE, SCORES[score]) for one in again]
+    config = replace(FREE, max_tokens=4, score=score, candidates=12)
+
+    def numbered(first: int) -> SamplerMaker:
+        return lambda config, i: Sampler(config, number=first + i)
+
+    (found,) = best_of(chain(5), [PROMPT], numbered(0), [config], END, [SILENCE])
+    alone = replace(config, candidates=1)
+    each = [best_of(chain(5), [PROMPT], numbered(i), [alone], END, [SILENCE])[0] for i in range(12)]
     assert len({tuple(tokens(reply)) for reply in each}) > 3
     assert SCORES[score](found) == pytest.approx(max(map(SCORES[score], each)))
+
+
+def test_the_best_for_many_prompts_are_those_for_each() -> None:
+    prompts, silent = [PROMPT, SILENCE, PROMPT], [SILENCE, SILENCE, SILENCE]
+    configs = [replace(FREE, max_tokens=4, seed=seed, candidates=n) for seed, n in ((1, 3), (2, 1), (3, 4))]
+
+    def sampler(config: SamplingConfig, i: int) -> Sampler:
+        return Sampler(config, number=i)
+
+    together = best_of(chain(5), prompts, sampler, configs, END, silent)
+    for row, found in enumerate(together):
+        (alone,) = best_of(chain(5), [prompts[row]], sampler, [configs[row]], END, [silent[row]])
+        assert tokens(found) == tokens(alone)
 
 
 def test_scores_by_hand() -> None:

@@ -8,7 +8,7 @@ from chatbot.decoding.config import RULES, SamplingConfig
 from chatbot.decoding.loop import Chosen, generate, generate_all
 from chatbot.decoding.rule import Floats, Rule, Seen, softmax
 from chatbot.decoding.sampler import Choice, Sampler
-from chatbot.decoding.search import search
+from chatbot.decoding.search import best_of, search
 from chatbot.decoding.spelling import Spelling
 from chatbot.decoding.styles import STYLES, styled
 
@@ -23,6 +23,7 @@ __all__ = [
     "SamplingConfig",
     "Seen",
     "Spelling",
+    "best_of",
     "generate",
     "generate_all",
     "search",

@@ -76,28 +76,31 @@ def search(
             engine, prompt, samplers(plain, 0), limit, end, config.beams, config.length_penalty, guide
         )
     if config.candidates > 1:
-        many = [samplers(config, i) for i in range(config.candidates)]
-        return iter(best_of(engine, prompt, many, limit, end, silence, SCORES[config.score]))
+        return iter(best_of(engine, [prompt], samplers, [config], end, [silence] if silence else [])[0])
     return generate(engine, prompt, samplers(config, 0), limit, silence)
 
 
 def best_of(
     engine: Engine,
-    prompt: Sequence[int],
-    samplers: Sequence[Sampler],
-    limit: int,
+    prompts: Sequence[Sequence[int]],
+    samplers: SamplerMaker,
+    configs: Sequence[SamplingConfig],
     end: int,
-    silence: Sequence[int],
-    score: Callable[[Sequence[Chosen]], float],
-) -> list[Chosen]:
-    """Of one reply a sampler, decoded together, the best; of equals, the first.
+    silence: Sequence[Sequence[int]] = (),
+) -> list[list[Chosen]]:
+    """For each prompt the best of as many replies as its config has candidates; of equals, the first.
 
-    What every reply's tokens would be worth after `silence`, the prompt with nothing said in its last turn,
-    is known to the score.
+    All are decoded together. What a reply's tokens would be worth after the prompt's `silence`, with nothing
+    said in its last turn, is known to the score. configs: one for each prompt, with one limit for all.
     """
-    many = len(samplers)
-    silent = [silence] * many if silence else []
-    return max(together(engine, [prompt] * many, samplers, limit, end, silent), key=score)
+    owners = [row for row, config in enumerate(configs) for _ in range(config.candidates)]
+    drawn = [samplers(config, i) for config in configs for i in range(config.candidates)]
+    silent = [silence[row] for row in owners] if silence else []
+    replies = together(engine, [prompts[row] for row in owners], drawn, configs[0].max_tokens, end, silent)
+    found: list[list[list[Chosen]]] = [[] for _ in prompts]
+    for row, reply in zip(owners, replies, strict=True):
+        found[row].append(reply)
+    return [max(some, key=SCORES[config.score]) for some, config in zip(found, configs, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

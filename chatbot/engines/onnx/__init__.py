@@ -67,7 +67,8 @@ class OnnxEngine:
         if family not in ONNX:
             raise ChatbotError(f"there is no graph for a {family}", "use --engine light")
         model = LightEngine.load(family, config, tensors, device).model
-        return cls(model, ONNX.load(family)(model, cls.int8))
+        with np.errstate(all="ignore"):  # of weights that are no numbers the sampler says so, in one line
+            return cls(model, ONNX.load(family)(model, cls.int8))
 
     def start(self, prompts: Sequence[Sequence[int]]) -> Step:
         """Read the prompts (ragged, none empty) and predict the first token of each reply."""
