@@ -61,7 +61,7 @@ def main(names: tuple[str, ...], rounds: int, llama_bench: Path | None) -> None:
         with TemporaryDirectory() as folder:
             found = decoders(bot, llama_bench, Path(folder))
             click.echo("\n".join(table(measured(found, rounds), pace / read)))
-        click.echo("\n| `echo hi \\| chatbot chat`, engine | seconds | memory, MB |\n|---|---|---|")
+        click.echo("\n| `chatbot chat -p hi`, engine | seconds | memory, MB |\n|---|---|---|")
         for engine in engines(bot):
             seconds, memory = one_shot(name, engine, rounds)
             click.echo(f"| {engine} | {seconds:.2f} | {memory:.0f} |")
@@ -242,7 +242,7 @@ def measured(found: Mapping[str, Decoder], rounds: int) -> dict[str, list[float]
 def table(seconds: Mapping[str, list[float]], limit: float) -> list[str]:
     """Markdown; limit: tokens a second."""
     first = next(iter(seconds.values()))
-    lines = ["| decoder | tokens/s | ratio | of the limit |", "|---|---|---|---|"]
+    lines = ["| decoder | tokens/s | ratio | of the float32 limit |", "|---|---|---|---|"]
     for name, times in seconds.items():
         speed = NEW / statistics.median(times)
         ratio = statistics.median(a / b for a, b in zip(first, times, strict=True))
@@ -276,7 +276,8 @@ def one_shot(name: str, engine: str, rounds: int) -> tuple[float, float]:
         while not number and running.poll() is None:  # the first is looked at, the others are timed
             memory = max(memory, resident(running.pid))
             time.sleep(0.002)
-        running.wait()
+        if running.wait():
+            raise click.ClickException(f"this failed: {' '.join(command)}")
         times.append(time.perf_counter() - began)
     return statistics.median(times[1:]), memory / 1e6
 

@@ -8,13 +8,14 @@ many tokens (a step of 1,024 is half as many as one of 2,048). It runs on one th
 processor time, so that other work on the machine matters little; the seconds of it that the whole command
 took stand beside the quality. What is there is not run again. --choice makes only the ones named, so
 that two processes can share the work, one core each. The table has what there is so far: the validation's
-nats per word at the end, its difference to the defaults, and that in units of how far the defaults' own runs
+nats per word at its best, its difference to the defaults, and that in units of how far the defaults' own runs
 with other seeds are apart.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import statistics
@@ -121,7 +122,8 @@ def main(
         for name, curve in found.items()
         if len(curve) and is_done(_metrics(folder, family, name).parent)
     }
-    cpu = {name: float(_spent(folder, family, name).read_text()) for name in found}
+    files = {name: _spent(folder, family, name) for name in found}  # missing where this was killed just then
+    cpu = {name: float(file.read_text()) if file.exists() else math.nan for name, file in files.items()}
     click.echo("\n".join(table(found, cpu)))
     draw(found, folder / "curves.svg")
 

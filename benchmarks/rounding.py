@@ -16,11 +16,12 @@ import numpy as np
 from scipy.special import log_softmax
 
 from chatbot.bot import Bot
+from chatbot.config import from_dict
 from chatbot.corpus import open_corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import split
 from chatbot.decoding import SamplingConfig
-from chatbot.engines.base import Engine
+from chatbot.engines.base import ONNX, Engine
 from chatbot.preparation import UNCUT, Example, Examples, Figures, encode, exchanges
 
 ENGINES = "light", "onnx", "int8"
@@ -33,6 +34,8 @@ ENGINES = "light", "onnx", "int8"
 def main(name: str, corpus: Path, count: int) -> None:
     """A table."""
     bot = Bot.load(name)
+    if bot.family not in ONNX:
+        raise click.UsageError(f"ONNX Runtime has no {bot.family} here")
     replies = held_out(bot, corpus, count)
     greedy = SamplingConfig(temperature=0, guidance=0)
     click.echo("| engine | nats a word | bits a byte | more | the same greedy reply |\n|---|---|---|---|---|")
@@ -54,8 +57,9 @@ def main(name: str, corpus: Path, count: int) -> None:
 def held_out(bot: Bot, corpus: Path, count: int) -> Examples:
     """Exchanges of the validation part, evenly spread."""
     opened = open_corpus(corpus)
-    by = str((bot.checkpoint.config.corpus or {}).get("split", "source"))
-    part = split(clean(opened, CleaningConfig(), opened.report), by).validation
+    facts = bot.checkpoint.config.corpus
+    cleaned = clean(opened, from_dict(CleaningConfig, facts["cleaning"]), opened.report)
+    part = split(cleaned, facts["split"]).validation
     uncut = dataclasses.replace(bot.responder.examples, reply_limit=UNCUT)
     return exchanges(encode(part, bot.checkpoint.tokenizer), uncut).some(count)
 

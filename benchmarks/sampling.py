@@ -81,6 +81,9 @@ def main(
     bot, judge = Bot.load(name, engine="torch"), Bot.load(judge_name, engine="torch")
     prompts, humans = asked(bot, corpus, replies or count)
     known = GRID if grid else CHOICES
+    unknown = [title for title in chosen if title not in known]
+    if unknown:
+        raise click.UsageError(f"no choice is called {unknown[0]}; there are: {', '.join(known)}")
     if not replies:
         click.echo("| | fit | nats | F1 | chrF | distinct-2 | 20 commonest | words |\n" + "|---" * 8 + "|")
     for title in chosen or known:

@@ -112,7 +112,7 @@ def padded(rows: Sequence[list[int]], step: int, value: int, extra: int = 0) -> 
 
 
 class Batches:
-    """An endless, seeded walk over examples in batches that cost `tokens`, padding included (`costs`).
+    """An endless, seeded walk over examples in batches that cost `tokens`, padding included (`cost`).
 
     Every epoch has the same order: in a new one, some examples would come again that were seen a moment ago,
     and just after an epoch has begun, that makes the model worse on others (docs/training.md).

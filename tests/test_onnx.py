@@ -47,6 +47,13 @@ def made(family: str, variant: dict[str, Any], spread: float = 0.25) -> Made:
     return TorchEngine(model), {**to_dict(model.config), "vocabulary": V}, tensors
 
 
+def said(engine: type[OnnxEngine], config: dict[str, Any], tensors: dict[str, Any]) -> list[int]:
+    """Some tokens of a reply."""
+    loaded = engine.load("gpt", config, tensors)
+    replies = generate(loaded, [3, 9, 2], Sampler(SamplingConfig(guidance=0)), 3)
+    return [chosen.choice.token for chosen in replies]
+
+
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
 def pair(request: pytest.FixtureRequest) -> tuple[Engine, Engine]:
     """torch's, and ours with the same weights."""
@@ -141,15 +148,28 @@ def test_bots_say_the_same_on_both_engines(tmp_path: Path, tokenizer: Tokenizer)
 def test_numbers_that_come_to_nothing_are_said_in_a_line(engine: type[OnnxEngine], value: float) -> None:
     _, config, tensors = made("gpt", VARIANTS["gpt"][0])
     broken = {name: np.full(tensor.shape, value, np.float32) for name, tensor in tensors.items()}
-    loaded = engine.load("gpt", config, broken)  # warnings are errors here
-    with pytest.raises(ChatbotError, match="give no numbers to choose by"):
-        list(generate(loaded, [3, 9, 2], Sampler(SamplingConfig(guidance=0)), 3))
+    with pytest.raises(ChatbotError, match="give no numbers to choose by"):  # warnings are errors here
+        said(engine, config, broken)
+
+
+def test_one_weight_that_is_no_number_is_noticed() -> None:
+    _, config, tensors = made("gpt", VARIANTS["gpt"][0])
+    for value in (np.nan, np.inf):
+        tensors["blocks.1.feed.gate.weight"][0, 0] = value
+        for engine in (OnnxEngine, Int8Engine):
+            with pytest.raises(ChatbotError, match="give no numbers to choose by"):
+                said(engine, config, tensors)
+
+
+def test_it_runs_on_the_processor_alone(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    with pytest.raises(ChatbotError, match="ONNX Runtime runs on the processor here, not on cuda"):
+        Bot.load(saved(tmp_path / "owl", "gpt", tokenizer, width=64), "cuda", "int8")
 
 
 def test_a_family_without_a_graph_is_told_what_to_take(tmp_path: Path, tokenizer: Tokenizer) -> None:
     folder = saved(tmp_path / "owl", "seq2seq", tokenizer)
     for engine in ("onnx", "int8"):
-        with pytest.raises(ChatbotError, match="no graph for a seq2seq") as error:
+        with pytest.raises(ChatbotError, match="ONNX Runtime has no seq2seq") as error:
             Bot.load(folder, "cpu", engine)
         assert error.value.hint == "use --engine light"
 

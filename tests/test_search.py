@@ -179,6 +179,16 @@ def test_the_best_for_many_prompts_are_those_for_each() -> None:
         assert tokens(found) == tokens(alone)
 
 
+@pytest.mark.parametrize(
+    ("guidance", "score", "rows"), [(0, "likelihood", 3), (1, "likelihood", 6), (0, "fit", 6)]
+)
+def test_what_silence_would_say_is_asked_only_where_it_counts(guidance: float, score: Any, rows: int) -> None:
+    engine = chain(5)
+    config = replace(FREE, max_tokens=2, guidance=guidance, score=score, candidates=3)
+    best_of(engine, [PROMPT], lambda c, i: Sampler(c, number=i), [config], END, [SILENCE])
+    assert engine.rows[0] == rows
+
+
 def test_scores_by_hand() -> None:
     reply = [Chosen(Choice(1, 0.5, 0.25), LOOKED), Chosen(Choice(0, 0.2, 0.4), LOOKED)]
     own, silent = (math.log(0.5) + math.log(0.2)) / 2, (math.log(0.25) + math.log(0.4)) / 2

@@ -68,7 +68,8 @@ class SamplingConfig:
         if not 1 <= self.max_tokens <= LONGEST:
             raise ConfigError(f"max_tokens must be from 1 to {LONGEST:,}, not {self.max_tokens}")
         if self.beams > 1 and self.candidates > 1:
-            raise ConfigError(f"beams ({self.beams}) and candidates ({self.candidates}) exclude each other")
+            what = f"beams ({self.beams}) and candidates ({self.candidates}) exclude each other"
+            raise ConfigError(what, "set one of them to 1; styles have candidates")
         if self.window < 0:
             raise ConfigError(f"window must not be negative, not {self.window}")
         if self.seed is not None and self.seed < 0:

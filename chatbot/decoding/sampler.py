@@ -76,7 +76,8 @@ class Sampler:
         """What the rules make of logits (V,)."""
         allowed = logits.astype(np.float32)  # a copy
         allowed[self._forbidden] = NEVER
-        if not np.isfinite(allowed.max()):
+        known = seen.unprompted is None or np.isfinite(seen.unprompted.max())
+        if not known or not np.isfinite(allowed.max()):
             raise ChatbotError("the bot's weights give no numbers to choose by", "train it again")
         own = softmax(allowed)
         seen = replace(seen, window=self.config.window, end=self._end, spelling=self._spelling)

@@ -95,7 +95,8 @@ def best_of(
     """
     owners = [row for row, config in enumerate(configs) for _ in range(config.candidates)]
     drawn = [samplers(config, i) for config in configs for i in range(config.candidates)]
-    silent = [silence[row] for row in owners] if silence else []
+    heard = any(config.guidance or config.score != "likelihood" for config in configs)
+    silent = [silence[row] for row in owners] if silence and heard else []
     replies = together(engine, [prompts[row] for row in owners], drawn, configs[0].max_tokens, end, silent)
     found: list[list[list[Chosen]]] = [[] for _ in prompts]
     for row, reply in zip(owners, replies, strict=True):

@@ -9,12 +9,21 @@ from typing import Any
 from chatbot.decoding.config import SamplingConfig
 from chatbot.errors import ConfigError, suggestion
 
-# Any: settings are of several types. All have the same ones, so that of two styles the last one counts.
+# Any: settings are of several types. All styles have the same ones, so that of two the last one counts.
+_USUAL: Mapping[str, Any] = {
+    "min_tokens": 0,
+    "top_k": 40,
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "candidates": 1,
+    "score": "balance",
+    "beams": 1,
+}
 STYLES: dict[str, Mapping[str, Any]] = {
-    "careful": {"temperature": 0.3, "top_k": 40, "top_p": 0.9, "frequency_penalty": 0.0, "candidates": 8},
-    "lively": {"temperature": 0.8, "top_k": 40, "top_p": 0.9, "frequency_penalty": 0.0, "candidates": 4},
-    "wild": {"temperature": 1.2, "top_k": 0, "top_p": 0.95, "frequency_penalty": 0.0, "candidates": 1},
-    "diverse": {"temperature": 1.0, "top_k": 40, "top_p": 0.9, "frequency_penalty": 0.5, "candidates": 8},
+    "careful": {**_USUAL, "temperature": 0.3, "candidates": 8},
+    "lively": {**_USUAL, "temperature": 0.8, "candidates": 4},
+    "wild": {**_USUAL, "temperature": 1.2, "top_k": 0, "top_p": 0.95},
+    "diverse": {**_USUAL, "temperature": 1.0, "candidates": 4, "min_tokens": 5},
 }
 
 

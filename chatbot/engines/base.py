@@ -27,7 +27,7 @@ ENGINES = Registry(
         "torch": "chatbot.engines.torch:TorchEngine",
     },
 )
-# The families that the light engine has; the others are torch's alone.
+# The families that the light engine has.
 LIGHT = Registry(
     "light model",
     {

@@ -87,7 +87,7 @@ class Kind:
         step = pace.seconds / self.processes
         epoch = len(batches.plan())
         by_time = LEARNING * 60 * config.minutes / step if config.minutes else math.inf
-        most = config.most_epochs(int(batches.examples.lengths.sum()))
+        most = config.most_epochs(len(batches.examples.data.tokens))
         by_epochs = most * epoch or math.inf
         steps = max(1.0, min(config.steps or math.inf, by_time, by_epochs))
         seconds = steps * step / LEARNING

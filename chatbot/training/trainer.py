@@ -127,7 +127,7 @@ class Trainer:
         if self._compiled:
             compiling.compile_layers(model)
         self._learner = self.world.learner(model, config.shard)
-        tokens = int(found.lengths.sum())
+        tokens = len(train.tokens)
         self.optimizer = optimizer(model, config, tokens)
         self._most_epochs = config.most_epochs(tokens)
         self.precision = self.world.share(choose_precision(config.precision, self.device))

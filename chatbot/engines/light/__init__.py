@@ -1,7 +1,7 @@
 """The light engine: models in NumPy, for a chat. It needs no torch, which takes a second to import.
 
 One conversation at a time, and each of several by itself: products of a matrix and a vector are bound by
-reading the matrix, and NumPy reads it as fast as anybody. For many at once, and for training, there is torch.
+reading the matrix, which NumPy does as well as torch. For many at once, and for training, there is torch.
 What it predicts is what torch does, within 1e-4 of a logit (tests/test_light.py).
 """
 

@@ -23,7 +23,7 @@ try:
     import onnxruntime
 except ImportError:
     raise ChatbotError(
-        "this engine needs packages that are not installed", "pip install 'chatbot[onnx]', or --engine light"
+        "this engine needs packages that are not installed", "pip install -e '.[onnx]', or --engine light"
     ) from None
 
 ERRORS = 3  # and nothing less is written to stderr by ONNX Runtime
@@ -46,7 +46,14 @@ class OnnxEngine:
     int8: ClassVar[bool] = False
 
     def __init__(self, model: LightGPT, graph: onnx.ModelProto) -> None:
-        self.model = model
+        # The other weights are in the session.
+        self.embed, self.layers, self.groups, self.size = (
+            model.embed,
+            len(model.blocks),
+            model.groups,
+            model.size,
+        )
+        self.frequencies = model.frequencies[: model.size // 2]
         options = onnxruntime.SessionOptions()
         # Several wait for each other at every product: on a busy machine that takes longer than they save.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -65,8 +72,12 @@ class OnnxEngine:
     ) -> OnnxEngine:
         """A model of the family with these weights. What does not fit is a CheckpointError."""
         if family not in ONNX:
-            raise ChatbotError(f"there is no graph for a {family}", "use --engine light")
-        model = LightEngine.load(family, config, tensors, device).model
+            raise ChatbotError(f"ONNX Runtime has no {family} here", "use --engine light")
+        if device not in ("auto", "cpu"):
+            raise ChatbotError(
+                f"ONNX Runtime runs on the processor here, not on {device}", "use --engine torch"
+            )
+        model = LightEngine.load(family, config, tensors).model
         with np.errstate(all="ignore"):  # of weights that are no numbers the sampler says so, in one line
             return cls(model, ONNX.load(family)(model, cls.int8))
 
@@ -93,7 +104,7 @@ class OnnxEngine:
     def _run(self, tokens: Sequence[int], row: Row) -> tuple[Floats, Floats]:
         """Append tokens to a reply: logits (V,) and attention over the prompt (S,) after the last."""
         row.filled += len(tokens)
-        row.binding.bind_cpu_input("x", self.model.embed[np.asarray(tokens)][None])
+        row.binding.bind_cpu_input("x", self.embed[np.asarray(tokens)][None])
         for name, count in (("last", row.filled - 1), ("whole", row.filled)):
             row.binding.bind_cpu_input(name, np.array([count], np.int32))
         row.binding.bind_output("attention")  # anew, since its shape is another at each step
@@ -103,8 +114,8 @@ class OnnxEngine:
         return logits[0, 0], looked / max(looked.sum(), np.float32(1e-9))
 
     def _empty(self, capacity: int) -> dict[str, Floats]:
-        shape = 1, self.model.groups, capacity, self.model.size
-        layers = range(len(self.model.blocks))
+        shape = 1, self.groups, capacity, self.size
+        layers = range(self.layers)
         return {f"{what}_{i}": np.zeros(shape, np.float32) for i in layers for what in ("key", "value")}
 
     def _grown(self, row: Row, by: int) -> Row:
@@ -121,9 +132,7 @@ class OnnxEngine:
             binding.bind_ortvalue_input(f"past_{name}", value)
             binding.bind_ortvalue_output(f"present_{name}", value)
         capacity = next(iter(caches.values())).shape[2]
-        angles = np.outer(
-            np.arange(capacity, dtype=np.float32), self.model.frequencies[: self.model.size // 2]
-        )
+        angles = np.outer(np.arange(capacity, dtype=np.float32), self.frequencies)
         binding.bind_cpu_input("cosine", np.cos(angles))
         binding.bind_cpu_input("sine", np.sin(angles))
         binding.bind_output("logits")
@@ -131,7 +140,7 @@ class OnnxEngine:
 
 
 class Int8Engine(OnnxEngine):
-    """With weights and inputs of products rounded to 8 bits: a third as large, several times as fast.
+    """With weights and inputs of products rounded to 8 bits: several times as fast.
 
     Logits differ from torch's by some tenths; docs/decoding.md says what that costs.
     """

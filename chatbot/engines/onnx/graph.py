@@ -135,7 +135,10 @@ def quantised(weight: Floats) -> tuple[NDArray[np.uint8], Floats]:
     """weight (E, D) in blocks of a row: values (E, blocks, BLOCK), 128 for zero, and scales (E, blocks).
 
     The number of a block that is furthest from zero becomes -128, so that nothing of the range is unused.
+    Rounding hides what is no number, so that is a ChatbotError here.
     """
+    if not np.isfinite(weight).all():
+        raise ChatbotError("the bot's weights give no numbers to choose by", "train it again")
     rows, width = weight.shape
     blocks = np.pad(weight, [(0, 0), (0, -width % BLOCK)]).reshape(rows, -1, BLOCK)
     furthest = np.take_along_axis(blocks, np.abs(blocks).argmax(-1)[..., None], -1)
