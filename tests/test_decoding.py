@@ -570,3 +570,10 @@ def test_the_sampler_sees_the_reply_so_far() -> None:
 def test_logits_that_are_no_numbers_are_an_error_and_not_a_token() -> None:
     with pytest.raises(ChatbotError, match="no numbers"):
         Sampler(SamplingConfig())(np.full(5, np.nan, np.float32), Seen())
+
+
+def test_a_comparison_that_gives_no_numbers_is_an_error_too() -> None:
+    silent = np.zeros(5, np.float32)
+    silent[1] = np.nan
+    with pytest.raises(ChatbotError, match="no numbers"):
+        Sampler(SamplingConfig(), forbidden=[1])(np.zeros(5, np.float32), Seen(unprompted=silent))
