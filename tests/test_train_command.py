@@ -534,7 +534,7 @@ def test_a_small_corpus_is_not_learned_by_heart(bare: Path) -> None:
     result = run("owls", "--model", "gpt", "--time", "20m", *CHOSEN)
     assert result.exit_code == 0, result.stderr
     assert "4.0 times through" in result.stderr
-    assert "more would be learned by heart: see training.epochs, which is 4" in result.stderr
+    assert "more would be learned by heart: see --set training.epochs (here 4)" in result.stderr
 
 
 @pytest.mark.slow
