@@ -114,9 +114,6 @@ def padded(rows: Sequence[list[int]], step: int, value: int, extra: int = 0) -> 
 class Batches:
     """An endless, seeded walk over examples in batches that cost `tokens`, padding included (`cost`).
 
-    Every epoch has the same order: in a new one, some examples would come again that were seen a moment ago,
-    and just after an epoch has begun, that makes the model worse on others (docs/training.md).
-
     Examples of like shape share a batch. `epoch` and `index` are the position: set them to go on
     exactly where another walk over the same examples stopped. share: (i, n) gives the i-th of n parts of
     every batch; of one with fewer rows than parts, some get a row without targets.
@@ -129,7 +126,7 @@ class Batches:
         self.epoch, self.index = 0, 0
         self.share = 0, 1
         self._shapes = kind.shapes(examples.lengths)
-        self._plan: list[NDArray[np.int64]] = []
+        self._plan: tuple[int, list[NDArray[np.int64]]] = (-1, [])
 
     def __iter__(self) -> Iterator[PairBatch | StreamBatch]:
         while True:
@@ -145,7 +142,7 @@ class Batches:
 
     @property
     def largest(self) -> int:
-        """Tokens of the largest batch, padding and what is only read included."""
+        """Tokens of this epoch's largest batch, padding and what is only read included."""
         return max(len(rows) * int(self._shapes[rows].max(0).sum()) for rows in self.plan())
 
     @property
@@ -154,13 +151,13 @@ class Batches:
         return self.epoch + self.index / len(self.plan())
 
     def plan(self) -> list[NDArray[np.int64]]:
-        """An epoch's batches, as rows of `examples`, in their order."""
-        if not self._plan:
-            random = np.random.default_rng([self.seed, 0])
+        """This epoch's batches, as rows of `examples`, in their order."""
+        if self._plan[0] != self.epoch:
+            random = np.random.default_rng([self.seed, self.epoch])
             order = random.permutation(len(self._shapes))
             groups = grouped(self.kind, self._shapes, order, self.tokens)
-            self._plan = [groups[i] for i in random.permutation(len(groups))]
-        return self._plan
+            self._plan = (self.epoch, [groups[i] for i in random.permutation(len(groups))])
+        return self._plan[1]
 
 
 def in_order(
