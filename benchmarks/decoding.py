@@ -7,8 +7,8 @@ Greedy, a prompt of 64 tokens and 128 new ones, every decoder once a round, the 
 their ratios. Beside a gpt stands a Llama of transformers with its very weights (and the largest difference
 of a logit) and, where its program to measure itself is named, llama.cpp with the same weights in GGUF; beside
 a seq2seq the decoder of PyTorch's chatbot tutorial, at the tutorial's size. The limit is reading the weights
-once a token, at the pace at which NumPy's product of a matrix and a vector reads a large one. Then what a
-reply to a pipe takes from Enter to exit, and its memory; how long the first token takes after prompts of
+once a token, at the pace at which NumPy's product of a matrix and a vector reads a large one. Then what one
+prompt takes from Enter to exit, and its memory; how long the first token takes after prompts of
 several lengths; and tokens a second of several replies at once. Nothing else should run meanwhile; with
 OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1 all have one core.
 """

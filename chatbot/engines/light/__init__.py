@@ -2,7 +2,7 @@
 
 One conversation at a time, and each of several by itself: products of a matrix and a vector are bound by
 reading the matrix, which NumPy does as well as torch. For many at once, and for training, there is torch.
-What it predicts is what torch does, within 1e-4 of a logit (tests/test_light.py).
+What it predicts is what torch does, within 1e-4 of a logit (tests/test_exact_engines.py).
 """
 
 from __future__ import annotations
