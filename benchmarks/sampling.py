@@ -63,6 +63,12 @@ RULES: Mapping[str, Settings] = {
     "8 candidates, balance, temperature 1": {"candidates": 8, "temperature": 1.0},
     "8 candidates, likelihood, temperature 1": {"candidates": 8, "temperature": 1.0, "score": "likelihood"},
 }
+SECOND: Mapping[str, Settings] = {  # for which a bot that learned backwards is needed
+    "8 candidates, bidi": {"candidates": 8, "score": "bidi"},
+    "8 candidates, backward": {"candidates": 8, "score": "backward"},
+    "8 candidates, bidi, temperature 1": {"candidates": 8, "temperature": 1.0, "score": "bidi"},
+    "8 candidates, backward, temperature 1": {"candidates": 8, "temperature": 1.0, "score": "backward"},
+}
 CHOICES: Mapping[str, Settings] = {**RULES, **{f"style {name}": style for name, style in STYLES.items()}}
 
 
@@ -72,15 +78,25 @@ CHOICES: Mapping[str, Settings] = {**RULES, **{f"style {name}": style for name, 
 @click.argument("judge_name")
 @click.option("--prompts", "count", default=500, show_default=True)
 @click.option("--grid", is_flag=True, help="Guidance and temperature instead.")
+@click.option("--backward", help="A bot that learned backwards, for the scores that ask one.")
 @click.option("--choice", "chosen", multiple=True, help="[default: all]")
 @click.option("--replies", default=0, help="Show so many replies of each choice instead.")
 def main(
-    corpus: Path, name: str, judge_name: str, count: int, grid: bool, chosen: tuple[str, ...], replies: int
+    corpus: Path,
+    name: str,
+    judge_name: str,
+    count: int,
+    grid: bool,
+    backward: str | None,
+    chosen: tuple[str, ...],
+    replies: int,
 ) -> None:
     """A Markdown table, a line for each setting."""
     bot, judge = Bot.load(name, engine="torch"), Bot.load(judge_name, engine="torch")
     prompts, humans = asked(bot, corpus, replies or count)
-    known = GRID if grid else CHOICES
+    if backward:
+        bot = bot.with_backward(Bot.load(backward, engine="torch"))
+    known = GRID if grid else {**CHOICES, **(SECOND if backward else {})}
     unknown = [title for title in chosen if title not in known]
     if unknown:
         raise click.UsageError(f"no choice is called {unknown[0]}; there are: {', '.join(known)}")

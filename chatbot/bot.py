@@ -8,11 +8,12 @@ from typing import Any
 
 from chatbot.checkpoint import BotConfig, Checkpoint, Tensors, find
 from chatbot.config import from_dict, to_dict
-from chatbot.decoding import SamplingConfig
+from chatbot.decoding import STYLES, SamplingConfig, Styles, styled
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import ENGINES, LIGHT, Engine
 from chatbot.errors import CheckpointError, ConfigError
 from chatbot.preparation import ExamplesConfig
+from chatbot.recall import Recall
 from chatbot.replying import Event, Reply, Responder
 
 
@@ -45,6 +46,8 @@ class Bot:
         try:
             sampling = from_dict(SamplingConfig, config.sampling, "sampling")
             examples = from_dict(ExamplesConfig, config.examples, "examples")
+            for style in config.styles:
+                styled(sampling, style, config.styles)
         except ConfigError as error:
             raise CheckpointError(f"{checkpoint.folder} is damaged: {error.what}", error.hint) from None
         weights = checkpoint.weights()
@@ -60,9 +63,26 @@ class Bot:
         """How its replies are drawn unless a call says otherwise."""
         return self.responder.sampling
 
+    @property
+    def styles(self) -> Styles:
+        """Its ways of replying by name: those that were saved with it, and the program's."""
+        return {**STYLES, **self.checkpoint.config.styles}
+
     def with_sampling(self, sampling: SamplingConfig) -> Bot:
         """The same bot with other sampling."""
         return Bot(self.checkpoint, self.responder.with_sampling(sampling), self.header)
+
+    def with_backward(self, other: Bot) -> Bot:
+        """The same bot, with one trained backwards to ask, for the scores `bidi` and `backward`."""
+        if not other.responder.examples.backward:
+            raise ConfigError(
+                f"{other.name} did not learn conversations backwards",
+                "train one that does: chatbot train CORPUS --set examples.backward=true --name NAME",
+            )
+        own, asked = self.responder, other.responder
+        recall = Recall(asked.engine, asked.tokenizer, asked.examples)
+        responder = Responder(own.engine, own.tokenizer, own.sampling, own.examples, recall)
+        return Bot(self.checkpoint, responder, self.header)
 
     @property
     def context(self) -> int:

@@ -56,6 +56,7 @@ class BotConfig:
     tokenizer: Section = field(default_factory=dict)
     training: Section = field(default_factory=dict)
     sampling: Section = field(default_factory=dict)
+    styles: Section = field(default_factory=dict)
     examples: Section = field(default_factory=dict)
     corpus: Section = field(default_factory=dict)
 
@@ -79,6 +80,7 @@ class Summary:
     trained: str = ""
     figures: dict[str, float] = field(default_factory=dict)
     corpus: str = ""
+    backward: bool = False
     problem: str = ""
 
 
@@ -260,8 +262,9 @@ def find(name: str | None = None) -> Path:
 
 
 def newest(bots: Sequence[Summary]) -> Summary | None:
-    """The one trained last, of those that can be used: who is talked to where no name is given."""
-    return max((bot for bot in bots if not bot.problem), key=lambda bot: bot.trained, default=None)
+    """The one trained last, of those that can be talked to: who is, where no name is given."""
+    usable = (bot for bot in bots if not bot.problem and not bot.backward)
+    return max(usable, key=lambda bot: bot.trained, default=None)
 
 
 def available() -> list[Summary]:
@@ -302,6 +305,7 @@ def _summary(folder: Path) -> Summary:
             str(header.get("trained", "")),
             {k: float(v) for k, v in dict(header.get("figures") or {}).items()},
             str(config.corpus.get("name", "")),
+            bool(config.examples.get("backward")),
         )
     except (ChatbotError, TypeError, ValueError, OverflowError) as error:
         return Summary(folder.name, folder, problem=str(error))

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from chatbot.config import setting, to_dict
 from chatbot.corpus import Corpus, Report
 from chatbot.corpus.cleaning import CleaningConfig, clean
-from chatbot.corpus.splits import split
+from chatbot.corpus.splits import Folds, split
 from chatbot.dialogue import Dialogue
 from chatbot.errors import ConfigError, CorpusError
 from chatbot.tokenizer import BOT, END, USER, Tokenizer, TokenizerConfig, newest
@@ -37,6 +37,9 @@ class ExamplesConfig:
     context: int = setting(3, "turns before the reply that a model may see")
     prompt_limit: int = setting(96, "the longest prompt, in tokens; older turns are left out")
     reply_limit: int = setting(64, "the longest reply to learn, in tokens; the rest is left out")
+    backward: bool = setting(
+        False, "learn conversations backwards, what replies are to: a bot for `chatbot chat --backward`"
+    )
 
     def __post_init__(self) -> None:
         if self.context < 1 or self.prompt_limit < 8 or self.reply_limit < 2:
@@ -111,10 +114,16 @@ def prepare(
     split_by: str,
     tokenizer: Tokenizer | TokenizerConfig,
     progress: Callable[[str], Progress],
+    backward: bool = False,
 ) -> Prepared:
-    """Read, clean, split, learn a tokenizer from the training split unless there is one, encode."""
+    """Read, clean, split, learn a tokenizer from the training split unless there is one, encode.
+
+    backward: each conversation from its end to its beginning.
+    """
     cleaned = clean(counted(corpus, progress("reading")), cleaning, corpus.report)
     folds = split(cleaned, split_by)
+    if backward:  # after the split: both ways learn from the same conversations
+        folds = Folds(*([_backward(dialogue) for dialogue in fold] for fold in folds))
     if not folds.train:
         raise CorpusError(f"{corpus.path} holds no usable dialogue", "; ".join(corpus.report.lines()))
     if isinstance(tokenizer, TokenizerConfig):
@@ -284,6 +293,11 @@ def unigram_figures(training: Encoded, replies: Examples, vocabulary: int) -> Fi
     seen = Counter(token for example in replies for token in example.reply)
     total = sum(float(nats[token]) * count for token, count in seen.items())
     return Figures.of(total, sum(seen.values()), replies)
+
+
+def _backward(dialogue: Dialogue) -> Dialogue:
+    """From its last turn to its first."""
+    return replace(dialogue, turns=dialogue.turns[::-1])
 
 
 def _other_sides(data: Encoded, first: int, reply: int) -> list[int]:

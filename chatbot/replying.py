@@ -9,12 +9,21 @@ from functools import lru_cache
 from typing import Literal
 
 from chatbot.corpus.cleaning import clean_text
-from chatbot.decoding import Sampler, SamplingConfig, Spelling, best_of, generate_all, search
+from chatbot.decoding import (
+    Backward,
+    Sampler,
+    SamplingConfig,
+    Spelling,
+    best_of,
+    generate_all,
+    search,
+)
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import Engine
 from chatbot.errors import ChatbotError
 from chatbot.preparation import ExamplesConfig
-from chatbot.tokenizer import PromptPiece, Tokenizer, silenced
+from chatbot.recall import Recall
+from chatbot.tokenizer import PromptPiece, Tokenizer, last_turn, silenced
 
 Reason = Literal["finished", "length", "interrupted"]
 
@@ -87,16 +96,22 @@ class Responder:
     """Answers dialogues: engine, tokenizer and sampling together."""
 
     def __init__(
-        self, engine: Engine, tokenizer: Tokenizer, sampling: SamplingConfig, examples: ExamplesConfig
+        self,
+        engine: Engine,
+        tokenizer: Tokenizer,
+        sampling: SamplingConfig,
+        examples: ExamplesConfig,
+        recall: Recall | None = None,
     ) -> None:
         self.engine = engine
         self.tokenizer = tokenizer
         self.sampling = sampling
         self.examples = examples  # how much of a conversation the model sees
+        self.recall = recall  # for the scores that ask a bot that learned conversations backwards
 
     def with_sampling(self, sampling: SamplingConfig) -> Responder:
         """The same bot with other sampling."""
-        return Responder(self.engine, self.tokenizer, sampling, self.examples)
+        return Responder(self.engine, self.tokenizer, sampling, self.examples, self.recall)
 
     def reply(self, dialogue: Dialogue) -> Iterator[Event]:
         """Answer the dialogue's last turn. The same seed and dialogue give the same reply."""
@@ -105,7 +120,8 @@ class Responder:
         yield ReplyStart(prompt)
         ids = [piece.token for piece in prompt]
         stream, end = self.tokenizer.stream(), self.tokenizer.end
-        for chosen in search(self.engine, ids, self._sampler, self.sampling, end, silenced(ids)):
+        found = search(self.engine, ids, self._sampler, self.sampling, end, silenced(ids), self._backward())
+        for chosen in found:
             token, looked = chosen.choice.token, tuple(chosen.attention.tolist())
             text = "" if token == end else stream.push(token)
             piece = self.tokenizer.piece(token)
@@ -136,13 +152,22 @@ class Responder:
         """The replies' tokens; of a beam search, one prompt is a batch by itself."""
         end, silence = self.tokenizer.end, list(map(silenced, prompts))
         if len(prompts) == 1:
-            found = search(self.engine, prompts[0], self._sampler, sampling[0], end, silence[0])
+            found = search(
+                self.engine, prompts[0], self._sampler, sampling[0], end, silence[0], self._backward()
+            )
             return [_until(end, (chosen.choice.token for chosen in found))]
         if self.sampling.candidates > 1:
-            best = best_of(self.engine, prompts, self._sampler, sampling, end, silence)
+            best = best_of(self.engine, prompts, self._sampler, sampling, end, silence, self._backward())
             return [[chosen.choice.token for chosen in reply] for reply in best]
         samplers = [self._sampler(one) for one in sampling]
         return generate_all(self.engine, prompts, samplers, self.sampling.max_tokens, end, silence)
+
+    def _backward(self) -> Backward | None:
+        """What a score asks of the bot that learned backwards; it knows texts, not this bot's ids."""
+        if self.recall is None:
+            return None
+        ask, decode = self.recall, self.tokenizer.decode
+        return lambda prompt, replies: ask(decode(last_turn(prompt)), [decode(reply) for reply in replies])
 
     def _seeded(self, number: int) -> SamplingConfig:
         """The sampling of the n-th of many replies."""

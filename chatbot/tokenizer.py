@@ -137,8 +137,14 @@ def newest(turns: Sequence[list[int]], limit: int) -> list[list[int]]:
 
 def silenced(prompt: Sequence[int]) -> list[int]:
     """The same conversation, but in its last turn nothing is said: what guidance compares with."""
-    begins = max(i for i, token in enumerate(prompt) if token in (USER, BOT))
+    begins = len(prompt) - len(last_turn(prompt))
     return [*prompt[: begins + 1], END]
+
+
+def last_turn(prompt: Sequence[int]) -> list[int]:
+    """A prompt's last turn, mark and end included."""
+    begins = max(i for i, token in enumerate(prompt) if token in (USER, BOT))
+    return list(prompt[begins:])
 
 
 def shortened(turn: list[int], limit: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,18 @@ import torch
 
 import chatbot
 from chatbot.bot import Bot
-from chatbot.checkpoint import BotConfig, Checkpoint
+from chatbot.checkpoint import BotConfig, Checkpoint, find
 from chatbot.config import to_dict
-from chatbot.decoding import SamplingConfig
+from chatbot.decoding import STYLES, SamplingConfig, styled
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.torch import build
 from chatbot.errors import CheckpointError, ConfigError
+from chatbot.evaluation.likelihood import scores
 from chatbot.models import FAMILIES
-from chatbot.preparation import ExamplesConfig
+from chatbot.preparation import Example, ExamplesConfig
+from chatbot.recall import Recall
 from chatbot.replying import Reply, ReplyEnd, ReplyStart, TokenEvent
-from chatbot.tokenizer import Tokenizer
+from chatbot.tokenizer import USER, Tokenizer
 from tests.fakes import ScriptedResponder, scripted_bot
 
 
@@ -147,7 +150,10 @@ def test_a_reply_cannot_be_changed() -> None:
     ("changes", "message"),
     [
         ({"candidates": "4"}, "sampling.candidates must be a whole number, not '4'"),
-        ({"score": "nonsense"}, "sampling.score must be one of likelihood, fit, balance, not 'nonsense'"),
+        (
+            {"score": "nonsense"},
+            "sampling.score must be one of likelihood, fit, balance, bidi, backward, not 'nonsense'",
+        ),
         ({"bad_words": ["darn"]}, "sampling.bad_words must be text"),
         ({"foo": 1}, "sampling has no setting 'foo'"),
     ],
@@ -155,3 +161,76 @@ def test_a_reply_cannot_be_changed() -> None:
 def test_settings_of_the_wrong_kind_are_refused_by_name(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         scripted_bot("Hello!").reply("Hi", **changes)
+
+
+def backward_bot(folder: Path, tokenizer: Tokenizer) -> Path:
+    """As `saved`, but as if it had learned conversations backwards, with a tokenizer of its own."""
+    saved(folder, "seq2seq", tokenizer)
+    config = json.loads((folder / "config.json").read_text())
+    config["examples"] |= {"backward": True, "context": 1}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_bot_that_learned_backwards_chooses_among_candidates(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    bot = Bot.load(saved(tmp_path / "owl", "gpt", tokenizer))
+    bot = bot.with_backward(Bot.load(backward_bot(tmp_path / "lwo", tokenizer)))
+    settings = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "guidance": 0.0, "seed": 1}
+    best = bot.reply("Who are you?", candidates=6, score="backward", **settings)
+    recall = bot.responder.recall
+    assert recall is not None
+    tried = [bot.reply("Who are you?", candidates=1 + n, score="backward", **settings).text for n in range(6)]
+    assert best.text == tried[-1]
+    worth = recall("Who are you?", tried)
+    assert worth == sorted(worth)  # of more candidates the best is never worse
+    assert len(set(tried)) > 1
+
+
+def test_recall_is_a_mean_log_probability(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    other = Bot.load(backward_bot(tmp_path / "lwo", tokenizer), engine="torch")
+    recall = Recall(other.responder.engine, tokenizer, other.responder.examples)
+    turn = [*tokenizer.encode("Who are you?"), tokenizer.end]
+    examples = [Example(tokenizer.turn(USER, reply), turn) for reply in ("An owl.", "", "No!")]
+    nats, count, _ = scores(other.responder.engine, examples)
+    found = recall("Who are you?", ["An owl.", "", "No!"])
+    assert found == pytest.approx((-nats / count).tolist(), rel=1e-4)
+
+
+def test_only_a_bot_that_learned_backwards_is_taken_for_one(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    bot = Bot.load(saved(tmp_path / "owl", "gpt", tokenizer))
+    with pytest.raises(ConfigError, match="did not learn conversations backwards"):
+        bot.with_backward(bot)
+
+
+def test_who_learned_backwards_is_not_talked_to_by_default(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path / "checkpoints" / "owl", "gpt", tokenizer)
+    backward_bot(tmp_path / "checkpoints" / "zlwo", tokenizer)
+    assert find().name == "owl"
+    assert find("zlwo").name == "zlwo"
+
+
+def test_a_bots_own_styles_count_more_than_the_programs(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = saved(tmp_path / "owl", "gpt", tokenizer)
+    config = json.loads((folder / "config.json").read_text())
+    own = {"careful": {"temperature": 0.1}, "sleepy": {"max_tokens": 2}}
+    (folder / "config.json").write_text(json.dumps({**config, "styles": own}))
+    bot = Bot.load(folder)
+    assert bot.styles == {**STYLES, **own}
+    assert styled(bot.sampling, "sleepy", bot.styles) == dataclasses.replace(bot.sampling, max_tokens=2)
+
+
+@pytest.mark.parametrize(
+    ("styles", "message"),
+    [({"x": {"temprature": 1}}, "styles.x has no setting 'temprature'"), ({"x": 1}, "styles.x must be an")],
+)
+def test_a_bot_with_impossible_styles_is_damaged(
+    tmp_path: Path, tokenizer: Tokenizer, styles: dict[str, Any], message: str
+) -> None:
+    folder = saved(tmp_path / "owl", "gpt", tokenizer)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "styles": styles}))
+    with pytest.raises(CheckpointError, match=f"is damaged: {message}"):
+        Bot.load(folder)

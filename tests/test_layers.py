@@ -34,6 +34,7 @@ LINES = {
     "chatbot.engines": 3,
     "chatbot.decoding": 4,
     "chatbot.checkpoint": 4,
+    "chatbot.recall": 4.5,
     "chatbot.replying": 5,
     "chatbot.training": 5.5,  # its samples are replies
     "chatbot.bot": 5.5,
@@ -55,6 +56,7 @@ WITHIN = {  # the order inside of a package
     "chatbot.decoding.config": 0.3,
     "chatbot.decoding.sampler": 0.4,
     "chatbot.decoding.loop": 0.5,
+    "chatbot.decoding.scores": 0.55,
     "chatbot.decoding.search": 0.6,
     "chatbot.decoding": 0.7,
     "chatbot.models.config": -1,

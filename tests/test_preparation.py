@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -238,7 +239,7 @@ def test_the_floor_worked_out_by_hand() -> None:
 
 
 @pytest.mark.parametrize("values", [{"context": 0}, {"prompt_limit": 7}, {"reply_limit": 1}])
-def test_a_model_that_could_see_nothing_is_refused(values: dict[str, int]) -> None:
+def test_a_model_that_could_see_nothing_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="at least 1 turn, 8 prompt tokens and 2 reply tokens"):
         ExamplesConfig(**values)
 
@@ -309,3 +310,18 @@ def test_training_and_validation_share_no_source(tmp_path: Path) -> None:
     assert not openings[0] & openings[1]
     folds = split(open_corpus(tmp_path / "talks.jsonl"), "source")
     assert len(folds.train) == len(made.train.first) - 1
+
+
+def test_backward_it_is_the_same_conversations_from_their_ends(tmp_path: Path) -> None:
+    def progress(what: str) -> Progress:
+        return lambda done, total: None
+
+    file, config = small_corpus(tmp_path), CleaningConfig()
+    forward, _ = prepared(file)
+    made = prepare(open_corpus(file), config, "source", forward.tokenizer, progress, backward=True)
+    for ours, theirs in ((made.train, forward.train), (made.validation, forward.validation)):
+        assert ours.first.tolist() == theirs.first.tolist()
+        for first, end in zip(ours.first[:-1], ours.first[1:], strict=True):
+            turns = [ours.ids(int(turn)) for turn in range(first, end)]
+            assert turns == [theirs.ids(int(turn)) for turn in reversed(range(first, end))]
+    assert made.facts["fingerprint"] != forward.facts["fingerprint"]

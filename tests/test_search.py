@@ -11,23 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chatbot.decoding import Chosen, Floats, Sampler, SamplingConfig, search, softmax
-from chatbot.decoding.sampler import Choice
-from chatbot.decoding.search import (
+from chatbot.decoding import (
     SCORES,
-    SamplerMaker,
-    balance,
-    beam,
-    best_of,
-    deterministic,
-    fit,
-    likelihood,
+    Chosen,
+    Floats,
+    Sampler,
+    SamplingConfig,
+    log_probabilities,
+    search,
+    softmax,
 )
+from chatbot.decoding.sampler import Choice
+from chatbot.decoding.scores import Drawn
+from chatbot.decoding.search import SamplerMaker, beam, best_of, deterministic
 from chatbot.engines.base import Step
 from chatbot.errors import ConfigError
 
 V, END = 5, 0
-FREE = SamplingConfig(guidance=0, top_k=0, top_p=1, temperature=1, seed=3)
+FREE = SamplingConfig(no_repeat=0, guidance=0, top_k=0, top_p=1, temperature=1, seed=3)
 
 
 @dataclass
@@ -159,11 +160,17 @@ def test_the_best_of_several_is_the_best_by_its_score(score: Any) -> None:
     def numbered(first: int) -> SamplerMaker:
         return lambda config, i: Sampler(config, number=first + i)
 
-    (found,) = best_of(chain(5), [PROMPT], numbered(0), [config], END, [SILENCE])
+    (found,) = best_of(chain(5), [PROMPT], numbered(0), [config], END, [SILENCE], recalled)
     alone = replace(config, candidates=1)
     each = [best_of(chain(5), [PROMPT], numbered(i), [alone], END, [SILENCE])[0] for i in range(12)]
     assert len({tuple(tokens(reply)) for reply in each}) > 3
-    assert SCORES[score](found) == pytest.approx(max(map(SCORES[score], each)))
+    worth = SCORES[score](Drawn(PROMPT, [found, *each], recalled))
+    assert worth[0] == pytest.approx(max(worth))
+
+
+def recalled(prompt: Sequence[int], replies: Sequence[Sequence[int]]) -> list[float]:
+    """A second model's opinion, made up: it likes large tokens at the beginning."""
+    return [-len(prompt) - 1 / (1 + 6 * (len(ids) > 1)) for ids in replies]
 
 
 def test_the_best_for_many_prompts_are_those_for_each() -> None:
@@ -192,11 +199,26 @@ def test_what_silence_would_say_is_asked_only_where_it_counts(guidance: float, s
 def test_scores_by_hand() -> None:
     reply = [Chosen(Choice(1, 0.5, 0.25), LOOKED), Chosen(Choice(0, 0.2, 0.4), LOOKED)]
     own, silent = (math.log(0.5) + math.log(0.2)) / 2, (math.log(0.25) + math.log(0.4)) / 2
-    assert likelihood(reply) == pytest.approx(own)
-    assert fit(reply) == pytest.approx(own - silent)
-    assert balance(reply) == pytest.approx(own - silent / 2)
-    unknown = [Chosen(Choice(1, 0.5), LOOKED)]
-    assert fit(unknown) == likelihood(unknown) == pytest.approx(math.log(0.5))
+    drawn = Drawn(PROMPT, [reply, [Chosen(Choice(1, 0.5), LOOKED)]], recalled)
+    assert SCORES["likelihood"](drawn) == pytest.approx([own, math.log(0.5)])
+    assert SCORES["fit"](drawn) == pytest.approx([own - silent, math.log(0.5)])
+    assert SCORES["balance"](drawn) == pytest.approx([own - silent / 2, math.log(0.5)])
+    assert SCORES["backward"](drawn) == pytest.approx([-3 - 1 / 7, -3 - 1])
+    assert SCORES["bidi"](drawn) == pytest.approx([(own - 3 - 1 / 7) / 2, (math.log(0.5) - 4) / 2])
+
+
+@pytest.mark.parametrize("score", ["bidi", "backward"])
+def test_scores_that_need_a_second_bot_say_so(score: Any) -> None:
+    config = replace(FREE, score=score, candidates=2)
+    with pytest.raises(ConfigError, match="needs a second bot"):
+        best_of(chain(5), [PROMPT], lambda c, i: Sampler(c, number=i), [config], END)
+
+
+def test_log_probabilities_are_those_of_each_token_after_the_others() -> None:
+    engine = chain(5)
+    found = log_probabilities(engine, [PROMPT, SILENCE], [1, 3, END])
+    expected = [probability(engine, [1, 3, END], len(prompt)) / 3 for prompt in (PROMPT, SILENCE)]
+    assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("changes", [{}, {"candidates": 5}, {"beams": 3}])

@@ -45,8 +45,11 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 @click.option("--lines", is_flag=True, help="Reply to each line of the input by itself.")
 @click.option("--json", "as_json", is_flag=True, help="Write pieces, probabilities and attention as JSON.")
 @click.option("--attention", is_flag=True, help="Show what each word of a reply looked at (not on stdout).")
-@click.option("--style", type=click.Choice(list(STYLES)), help="Settings that go together, by name.")
+@click.option("--style", metavar="NAME", help=f"Settings that go together: {', '.join(STYLES)}.")
 @click.option("--diverse", "style", flag_value="diverse", help="Less of what could be said to anything.")
+@click.option(
+    "--backward", metavar="NAME", help="A bot that learned backwards, for --score bidi and backward."
+)
 @options_for(SamplingConfig)
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
@@ -66,6 +69,7 @@ def chat(
     as_json: bool,
     attention: bool,
     style: str | None,
+    backward: str | None,
     device: str,
     engine: str,
     **settings: str | None,
@@ -75,23 +79,35 @@ def chat(
         raise click.UsageError("--lines reads its prompts from the standard input: leave out --prompt")
     talking = prompt is None and not lines and not as_json and _is_terminal(sys.stdin)
     folder = checkpoint.find(name)  # first: for who is not there, no input need be waited for
+    other = checkpoint.find(backward) if backward else None
     if talking:
         with typeahead.kept():
-            _talk(load(folder, device, engine, style, settings), attention)
+            _talk(load(folder, device, engine, style, settings, other), attention)
         return
     prompts = _lines() if lines else [_whole(prompt)]
-    bot = load(folder, device, engine, style, settings)
+    bot = load(folder, device, engine, style, settings, other)
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
     answer = batch.answer_json if as_json else batch.answer
     answer(prompts, bot.responder, _write, _show_attention if attention else None)
 
 
-def load(folder: Path, device: str, engine: str, style: str | None, settings: dict[str, str | None]) -> Bot:
+def load(
+    folder: Path,
+    device: str,
+    engine: str,
+    style: str | None,
+    settings: dict[str, str | None],
+    backward: Path | None = None,
+) -> Bot:
     """Load a bot, with the settings that were given; the others are the style's or its own."""
     with _status(f"loading {printable(folder.resolve().name)} ..."):  # torch takes its time
         bot = Bot.load(folder, device, engine)
-    sampling = styled(bot.sampling, style) if style else bot.sampling
+        bot = bot.with_backward(Bot.load(backward, device, engine)) if backward else bot
+    if style and style not in bot.styles:
+        known = ", ".join(bot.styles)
+        raise click.BadParameter(f"{style!r} is not one of {printable(known)}", param_hint="'--style'")
+    sampling = styled(bot.sampling, style, bot.styles) if style else bot.sampling
     return bot.with_sampling(override(sampling, given(SamplingConfig, settings), "sampling"))
 
 

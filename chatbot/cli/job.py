@@ -112,13 +112,14 @@ def prepared_corpus(request: Request, corpus: Corpus, opened: dict[str, Checkpoi
     from chatbot.terminal.progress import stages
 
     cleaning, tokenizer = wanted(request, "cleaning"), wanted(request, "tokenizer")
-    split = request.split or DEFAULT_SPLIT
+    split, backward = request.split or DEFAULT_SPLIT, wanted(request, "examples").backward
     for checkpoint in opened.values():
         facts, tokenizer = checkpoint.config.corpus, checkpoint.tokenizer
         cleaning = from_dict(CleaningConfig, facts.get("cleaning", {}), "cleaning")
         split = facts.get("split", split)
+        backward = bool(checkpoint.config.examples.get("backward"))
     with stages() as begin:
-        prepared = prepare(corpus, cleaning, split, tokenizer, begin)
+        prepared = prepare(corpus, cleaning, split, tokenizer, begin, backward)
     for checkpoint in opened.values():
         if checkpoint.config.corpus.get("fingerprint") != prepared.facts["fingerprint"]:
             raise CheckpointError(
@@ -164,6 +165,7 @@ def trainer_of(job: Job, world: World) -> Trainer:
 
 def new_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
     from chatbot.checkpoint import FORMAT, BotConfig
+    from chatbot.decoding import STYLES
 
     size = request.chosen or (request.begun.size if request.begun else "") or request.size
     sized = FAMILIES.load(family).Config.sized(size_named(size), len(prepared.tokenizer))
@@ -175,6 +177,7 @@ def new_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
         tokenizer=to_dict(wanted(request, "tokenizer")),
         training=to_dict(wanted(request, "training")),
         sampling=to_dict(wanted(request, "sampling")),
+        styles={name: dict(style) for name, style in STYLES.items()},
         examples=to_dict(wanted(request, "examples")),
         corpus=prepared.facts,
     )

@@ -5,16 +5,19 @@ these files, a line of RULES, and a setting of SamplingConfig: `--name`, `/set n
 """
 
 from chatbot.decoding.config import RULES, SamplingConfig
-from chatbot.decoding.loop import Chosen, generate, generate_all
+from chatbot.decoding.loop import Chosen, generate, generate_all, log_probabilities
 from chatbot.decoding.rule import Floats, Rule, Seen, softmax
 from chatbot.decoding.sampler import Choice, Sampler
+from chatbot.decoding.scores import SCORES, Backward
 from chatbot.decoding.search import best_of, search
 from chatbot.decoding.spelling import Spelling
-from chatbot.decoding.styles import STYLES, styled
+from chatbot.decoding.styles import STYLES, Styles, styled
 
 __all__ = [
     "RULES",
+    "SCORES",
     "STYLES",
+    "Backward",
     "Choice",
     "Chosen",
     "Floats",
@@ -23,9 +26,11 @@ __all__ = [
     "SamplingConfig",
     "Seen",
     "Spelling",
+    "Styles",
     "best_of",
     "generate",
     "generate_all",
+    "log_probabilities",
     "search",
     "softmax",
     "styled",

@@ -14,7 +14,7 @@ from chatbot.decoding.truncation import min_p, temperature, top_k, top_p, typica
 from chatbot.decoding.wording import are_words, bad_words, min_tokens
 from chatbot.errors import ConfigError
 
-Score = Literal["likelihood", "fit", "balance"]
+Score = Literal["likelihood", "fit", "balance", "bidi", "backward"]
 MOST = 64  # replies or hypotheses at once
 LONGEST = 10_000  # tokens of a reply
 
@@ -23,7 +23,7 @@ LONGEST = 10_000  # tokens of a reply
 class SamplingConfig:
     """How a reply is drawn. The rules are applied in the order of the fields."""
 
-    no_repeat: int = setting(0, "so many tokens in a row stand in a reply once at the most; 0 for no rule")
+    no_repeat: int = setting(3, "so many tokens in a row stand in a reply once at the most; 0 for no rule")
     no_echo: int = setting(0, "so many tokens in a row are never those of the conversation; 0 for no rule")
     bad_words: str = setting("", "words that no reply contains, with commas between them; or none")
     min_tokens: int = setting(0, "the shortest reply, in tokens")
@@ -47,7 +47,9 @@ class SamplingConfig:
     window: int = setting(0, "of the reply's tokens, how many of the last ones penalties look at; 0 for all")
     candidates: int = setting(1, "draw so many replies and give the best of them")
     score: Score = setting(
-        "balance", "which is best: by likelihood, by fit to the prompt, or by the balance of both"
+        "balance",
+        "which is best: by likelihood, by fit to the prompt, or by the balance of both; with a second bot "
+        "that learned backwards, by what it makes of them: backward, or bidi, half of it and of likelihood",
     )
     beams: int = setting(1, "over 1: no drawing, but the best reply of a beam search so wide")
     length_penalty: float = setting(

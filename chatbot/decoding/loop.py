@@ -5,10 +5,13 @@ S prompt length.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from chatbot.decoding.rule import Floats, Seen
+import numpy as np
+
+from chatbot.decoding.rule import Floats, Seen, softmax
 from chatbot.decoding.sampler import Choice, Sampler
 from chatbot.engines.base import Engine
 
@@ -38,6 +41,17 @@ def generate(
         so_far.append(choice.token)
         if i + 1 < limit:
             step = engine.step([choice.token] * len(step.logits), step.state)
+
+
+def log_probabilities(engine: Engine, prompts: Sequence[Sequence[int]], reply: Sequence[int]) -> list[float]:
+    """After each prompt, the mean log p (nats) of the tokens of this reply."""
+    step, total = engine.start(prompts), np.zeros(len(prompts))
+    for i, token in enumerate(reply):
+        total += [math.log(max(softmax(logits)[token], 1e-30)) for logits in step.logits]
+        if i + 1 < len(reply):
+            step = engine.step([token] * len(prompts), step.state)
+    found: list[float] = (total / len(reply)).tolist()
+    return found
 
 
 SPARSE = 0.75  # the share of rows still going below which the ended ones are dropped: dropping copies

@@ -12,49 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chatbot.decoding.config import RULES, SamplingConfig, Score
+from chatbot.decoding.config import RULES, SamplingConfig
 from chatbot.decoding.loop import Chosen, generate, together
 from chatbot.decoding.rule import NEVER, Floats, Seen, softmax
 from chatbot.decoding.sampler import Sampler, Shaped
+from chatbot.decoding.scores import HEARD, SCORES, Backward, Drawn
 from chatbot.engines.base import Engine, Step
 
 SamplerMaker = Callable[[SamplingConfig, int], Sampler]
-
-# Scores of replies: the higher, the better
-
-
-def likelihood(reply: Sequence[Chosen]) -> float:
-    """The mean log probability of its tokens."""
-    return sum(_log(chosen.choice.probability) for chosen in reply) / len(reply)
-
-
-def fit(reply: Sequence[Chosen]) -> float:
-    """How much more probable its prompt makes it: mean log p(token) - log p(token | nothing was said).
-
-    Pointwise mutual information, which MMI-bidi (Li et al. 2016, eq. 9 and 13) has a second model for.
-    """
-    gains = [
-        _log(one.choice.probability) - _log(one.choice.unprompted)
-        for one in reply
-        if one.choice.unprompted is not None
-    ]
-    return sum(gains) / len(gains) if gains else likelihood(reply)
-
-
-def balance(reply: Sequence[Chosen]) -> float:
-    """Half of each: probable, and because of its prompt (Li et al. 2016, eq. 10, lambda = 1/2)."""
-    return (likelihood(reply) + fit(reply)) / 2
-
-
-def _log(probability: float) -> float:
-    return math.log(max(probability, 1e-30))
-
-
-SCORES: dict[Score, Callable[[Sequence[Chosen]], float]] = {
-    "likelihood": likelihood,
-    "fit": fit,
-    "balance": balance,
-}
 
 
 def search(
@@ -64,10 +29,12 @@ def search(
     config: SamplingConfig,
     end: int,
     silence: Sequence[int] = (),
+    backward: Backward | None = None,
 ) -> Iterator[Chosen]:
     """The tokens of a reply, found as the config says: drawn, the best of several, or by a beam.
 
-    samplers(config, i): the sampler of the i-th reply. end, silence: as in `generate`.
+    samplers(config, i): the sampler of the i-th reply. end, silence: as in `generate`. backward: what the
+    scores of that name ask.
     """
     limit = config.max_tokens
     if config.beams > 1:
@@ -76,7 +43,8 @@ def search(
             engine, prompt, samplers(plain, 0), limit, end, config.beams, config.length_penalty, guide
         )
     if config.candidates > 1:
-        return iter(best_of(engine, [prompt], samplers, [config], end, [silence] if silence else [])[0])
+        silent = [silence] if silence else []
+        return iter(best_of(engine, [prompt], samplers, [config], end, silent, backward)[0])
     return generate(engine, prompt, samplers(config, 0), limit, silence)
 
 
@@ -87,6 +55,7 @@ def best_of(
     configs: Sequence[SamplingConfig],
     end: int,
     silence: Sequence[Sequence[int]] = (),
+    backward: Backward | None = None,
 ) -> list[list[Chosen]]:
     """For each prompt the best of as many replies as its config has candidates; of equals, the first.
 
@@ -95,13 +64,21 @@ def best_of(
     """
     owners = [row for row, config in enumerate(configs) for _ in range(config.candidates)]
     drawn = [samplers(config, i) for config in configs for i in range(config.candidates)]
-    heard = any(config.guidance or config.score != "likelihood" for config in configs)
+    heard = any(config.guidance or config.score in HEARD for config in configs)
     silent = [silence[row] for row in owners] if silence and heard else []
     replies = together(engine, [prompts[row] for row in owners], drawn, configs[0].max_tokens, end, silent)
     found: list[list[list[Chosen]]] = [[] for _ in prompts]
     for row, reply in zip(owners, replies, strict=True):
         found[row].append(reply)
-    return [max(some, key=SCORES[config.score]) for some, config in zip(found, configs, strict=True)]
+    return [
+        _best(Drawn(prompt, some, backward), config)
+        for prompt, some, config in zip(prompts, found, configs, strict=True)
+    ]
+
+
+def _best(drawn: Drawn, config: SamplingConfig) -> list[Chosen]:
+    worth = SCORES[config.score](drawn) if len(drawn.replies) > 1 else [0.0]
+    return list(drawn.replies[max(range(len(worth)), key=worth.__getitem__)])
 
 
 @dataclass(frozen=True, slots=True)

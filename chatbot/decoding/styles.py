@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from chatbot.config import from_dict, to_dict
 from chatbot.decoding.config import SamplingConfig
 from chatbot.errors import ConfigError, suggestion
 
@@ -19,7 +19,8 @@ _USUAL: Mapping[str, Any] = {
     "score": "balance",
     "beams": 1,
 }
-STYLES: dict[str, Mapping[str, Any]] = {
+Styles = Mapping[str, Mapping[str, Any]]
+STYLES: Styles = {
     "careful": {**_USUAL, "temperature": 0.3, "candidates": 8},
     "lively": {**_USUAL, "temperature": 0.8, "candidates": 4},
     "wild": {**_USUAL, "temperature": 1.2, "top_k": 0, "top_p": 0.95},
@@ -27,8 +28,13 @@ STYLES: dict[str, Mapping[str, Any]] = {
 }
 
 
-def styled(sampling: SamplingConfig, name: str) -> SamplingConfig:
-    """The same settings but for those that a style has; a ConfigError if there is no such style."""
-    if name not in STYLES:
-        raise ConfigError(f"there is no style '{name}'", suggestion(name, STYLES))
-    return dataclasses.replace(sampling, **STYLES[name])
+def styled(sampling: SamplingConfig, name: str, styles: Styles = STYLES) -> SamplingConfig:
+    """The same settings but for those that a style has.
+
+    A ConfigError if there is no such style, or if it is not made of settings: a bot has styles of its own.
+    """
+    if name not in styles:
+        raise ConfigError(f"there is no style '{name}'", suggestion(name, styles))
+    if not isinstance(styles[name], Mapping):
+        raise ConfigError(f"styles.{name} must be an object, not '{styles[name]}'")
+    return from_dict(SamplingConfig, {**to_dict(sampling), **styles[name]}, f"styles.{name}")

@@ -225,6 +225,12 @@ def _check_names(bots: Sequence[Bot]) -> None:
         raise ConfigError(
             f"two bots are called {twice}", "name each bot once; of two folders of one name, rename one"
         )
+    backward = next((bot.name for bot in bots if bot.responder.examples.backward), None)
+    if backward is not None:
+        raise ConfigError(
+            f"{backward} learned conversations backwards: nothing can be compared with it",
+            "its own figures stand in its folder",
+        )
 
 
 def _step(bot: Bot) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from chatbot.config import override
-from chatbot.decoding import STYLES, SamplingConfig, styled
+from chatbot.decoding import STYLES, SamplingConfig, Styles, styled
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply, Responder
@@ -28,6 +28,7 @@ class Session:
     responder: Responder
     console: Console
     attention: bool = False
+    styles: Styles = field(default_factory=lambda: STYLES)
     turns: tuple[Turn, ...] = ()
     last: Reply | None = None
 
@@ -153,9 +154,10 @@ def set_(session: Session, argument: str) -> None:
 def style(session: Session, argument: str) -> None:
     """Take the settings of a style."""
     if not argument:
-        raise ChatbotError("/style takes a name", f"there are: {', '.join(STYLES)}")
-    session.responder = session.responder.with_sampling(styled(session.responder.sampling, argument))
-    session.console.print(_settings(session.responder.sampling, tuple(STYLES[argument])))
+        raise ChatbotError("/style takes a name", f"there are: {', '.join(session.styles)}")
+    changed = styled(session.responder.sampling, argument, session.styles)
+    session.responder = session.responder.with_sampling(changed)
+    session.console.print(_settings(changed, tuple(session.styles[argument])))
 
 
 @command("clear", help="forget the conversation and begin another")
@@ -178,11 +180,11 @@ def _current(sampling: SamplingConfig, name: str) -> str:
 
 def _settings(sampling: SamplingConfig, names: tuple[str, ...]) -> Table:
     table = Table.grid(padding=(0, 2))
-    for field in fields(sampling):
-        if field.name in names:
-            value = getattr(sampling, field.name)
+    for setting in fields(sampling):
+        if setting.name in names:
+            value = getattr(sampling, setting.name)
             shown = "none" if value in (None, "") else str(value)
-            table.add_row(Text(field.name), Text(shown), Text(field.metadata["help"], style="dim"))
+            table.add_row(Text(setting.name), Text(shown), Text(setting.metadata["help"], style="dim"))
     return table
 
 

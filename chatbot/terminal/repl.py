@@ -114,7 +114,7 @@ def run(bot: Bot, attention: bool = False) -> None:
     """Talk to a bot in this terminal. Where stdout is redirected, it gets the replies alone."""
     redirected = not sys.stdout.isatty()
     console = Console(stderr=redirected, highlight=False)
-    session = Session(bot.name, bot.responder, console, attention)
+    session = Session(bot.name, bot.responder, console, attention, bot.styles)
     # None where it can be: prompt-toolkit looks after a TERM=dumb only where it chose the output itself.
     output = create_output(sys.stderr) if redirected else None
     prompts = prompt_session(history(paths.history_file()), output=output)
