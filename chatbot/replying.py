@@ -120,7 +120,7 @@ class Responder:
         yield ReplyStart(prompt)
         ids = [piece.token for piece in prompt]
         stream, end = self.tokenizer.stream(), self.tokenizer.end
-        found = search(self.engine, ids, self._sampler, self.sampling, end, silenced(ids), self._backward())
+        found = search(self.engine, ids, self.sampler, self.sampling, end, silenced(ids), self._backward())
         for chosen in found:
             token, looked = chosen.choice.token, tuple(chosen.attention.tolist())
             text = "" if token == end else stream.push(token)
@@ -153,13 +153,13 @@ class Responder:
         end, silence = self.tokenizer.end, list(map(silenced, prompts))
         if len(prompts) == 1:
             found = search(
-                self.engine, prompts[0], self._sampler, sampling[0], end, silence[0], self._backward()
+                self.engine, prompts[0], self.sampler, sampling[0], end, silence[0], self._backward()
             )
             return [_until(end, (chosen.choice.token for chosen in found))]
         if self.sampling.candidates > 1:
-            best = best_of(self.engine, prompts, self._sampler, sampling, end, silence, self._backward())
+            best = best_of(self.engine, prompts, self.sampler, sampling, end, silence, self._backward())
             return [[chosen.choice.token for chosen in reply] for reply in best]
-        samplers = [self._sampler(one) for one in sampling]
+        samplers = [self.sampler(one) for one in sampling]
         return generate_all(self.engine, prompts, samplers, self.sampling.max_tokens, end, silence)
 
     def _backward(self) -> Backward | None:
@@ -174,7 +174,8 @@ class Responder:
         seed = self.sampling.seed
         return self.sampling if seed is None else replace(self.sampling, seed=seed + number)
 
-    def _sampler(self, sampling: SamplingConfig, number: int = 0) -> Sampler:
+    def sampler(self, sampling: SamplingConfig, number: int = 0) -> Sampler:
+        """What draws the tokens of a reply; of several replies, the one of that number."""
         spelling = _spelling(self.tokenizer) if sampling.bad_words else None
         return Sampler(sampling, self.tokenizer.unsayable, self.tokenizer.end, spelling, number)
 

@@ -42,8 +42,8 @@ class WordTokenizer(Tokenizer):
         return said.replace("▁", " ").removeprefix(" ")
 
     def piece(self, token: int) -> str:
-        """The piece with this id."""
-        return self._pieces[token]
+        """The piece with this id; the engine's vocabulary is larger than what was said so far."""
+        return self._pieces[token] if token < len(self._pieces) else f"▁word{token}"
 
     def _id(self, piece: str) -> int:
         if piece not in self._pieces:

@@ -326,13 +326,29 @@ def test_the_arrow_brings_back_an_earlier_conversation(tmp_path: Path) -> None:
         assert terminal.leave() == 0
 
 
-def test_what_is_typed_while_the_bot_loads_is_said_at_the_prompt(tmp_path: Path) -> None:
-    slow = '(print("LOADING", flush=True), __import__("time").sleep(0.3), bot)[2]'
-    program = PROGRAM.replace("engine: bot", f"engine: {slow}")
+def test_what_is_typed_before_the_prompt_is_said_at_the_prompt(tmp_path: Path) -> None:
+    slow = 'print("STARTING", flush=True), __import__("time").sleep(0.3)'
+    program = PROGRAM.replace(
+        "main()",
+        f"from chatbot.cli import chat\nbefore = chat._talk\n"
+        f"chat._talk = lambda *given: ({slow}, before(*given))\nmain()",
+    )
     terminal = Terminal(tmp_path, sys.executable, "-c", program, "chat")
-    assert "hello" not in terminal.type("hello\r", "This is parrot", prompt="LOADING")
+    assert "hello" not in terminal.type("hello\r", "This is parrot", prompt="STARTING")
     terminal.type("", "Hi there.")
     assert terminal.leave() == 0
+
+
+def test_a_bot_that_cannot_be_loaded_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    program = PROGRAM.replace(
+        "engine: bot",
+        "engine: (_ for _ in ()).throw(__import__('chatbot.errors').errors.ChatbotError('broken'))",
+    )
+    terminal = Terminal(tmp_path, sys.executable, "-c", program, "chat")
+    assert "Traceback" not in terminal.press("", "Error: broken")
+    terminal._child.expect(pexpect.EOF)
+    terminal._child.close()
+    assert terminal._child.exitstatus == 1
 
 
 def test_ctrl_c_in_a_real_terminal_stops_a_reply_and_stays(tmp_path: Path) -> None:
@@ -356,14 +372,16 @@ def test_the_terminal_is_left_as_it_was(tmp_path: Path) -> None:
 
 def test_colour_is_used_where_it_can_be(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, *CHAT, "--attention")
-    assert "\x1b[38;5;202m███" in terminal.type("hello\r", "most 33%")
+    assert "\x1b[1;38;5;202m" in terminal.type("hello\r", "there.", "hello")
+    assert "\x1b[38;5;202m███" in terminal.type("/attention\r", "most 33%")
     assert terminal.leave() == 0
 
 
 @pytest.mark.parametrize(("prompt", "more"), [(Terminal.OPEN, {"NO_COLOR": "1"}), ("> ", {"TERM": "dumb"})])
 def test_no_colour_is_obeyed(tmp_path: Path, prompt: str, more: dict[str, str]) -> None:
     terminal = Terminal(tmp_path, *CHAT, "--attention", **more)
-    assert "\x1b[38;5" not in terminal.type("hello\r", "most 33%", prompt=prompt)
+    shown = terminal.type("hello\r", "there.", "hello█", prompt=prompt)
+    assert "\x1b[38;5" not in shown + terminal.type("/attention\r", "most 33%", prompt=prompt)
     assert terminal.leave(prompt) == 0
 
 

@@ -1,23 +1,31 @@
 """What can be typed after a slash."""
 
+import json
+import re
+import stat
+from dataclasses import replace
 from io import StringIO
+from pathlib import Path
+from typing import cast
 
 import pytest
 from rich.console import Console
 
-from chatbot.decoding import STYLES
+from chatbot.corpus import open_corpus
+from chatbot.decoding import STYLES, SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.errors import ChatbotError, ConfigError
 from chatbot.replying import Reply
 from chatbot.terminal import commands
-from chatbot.terminal.commands import COMMANDS, Session
-from tests.fakes import ScriptedResponder
+from chatbot.terminal.commands import COMMANDS
+from chatbot.terminal.session import Session
+from tests.fakes import ScriptedResponder, scripted_bot
 
 
 @pytest.fixture
 def session() -> Session:
     console = Console(file=StringIO(), width=80, color_system=None)
-    return Session("parrot", ScriptedResponder("Hi."), console)
+    return Session.of(scripted_bot("Hi.", "Fine.", "Yes."), console)
 
 
 def printed(session: Session) -> str:
@@ -64,7 +72,7 @@ def test_attention_alone_shows_the_last_reply(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "what"), [("/attention", "no reply yet"), ("/attention maybe", "on or off")]
+    ("line", "what"), [("/attention", "no reply yet"), ("/attention maybe", "on, map, off")]
 )
 def test_attention_says_what_it_cannot_do(session: Session, line: str, what: str) -> None:
     with pytest.raises(ChatbotError, match=what):
@@ -74,21 +82,21 @@ def test_attention_says_what_it_cannot_do(session: Session, line: str, what: str
 @pytest.mark.parametrize("line", ["/set temperature 0.2", "/set temperature=0.2", "/set temperature   .2"])
 def test_set_changes_how_the_next_reply_is_drawn(session: Session, line: str) -> None:
     commands.run(session, line)
-    assert session.responder.sampling.temperature == 0.2
-    assert session.responder.sampling.top_k == 40
+    assert session.sampling.temperature == 0.2
+    assert session.sampling.top_k == 40
     assert printed(session).split()[:2] == ["temperature", "0.2"]
 
 
 def test_set_takes_the_names_of_the_options_too(session: Session) -> None:
     commands.run(session, "/set top-k 3")
-    assert session.responder.sampling.top_k == 3
+    assert session.sampling.top_k == 3
 
 
 def test_a_seed_is_set_and_unset(session: Session) -> None:
     commands.run(session, "/set seed 5")
-    assert session.responder.sampling.seed == 5
+    assert session.sampling.seed == 5
     commands.run(session, "/set seed none")
-    assert session.responder.sampling.seed is None
+    assert session.sampling.seed is None
 
 
 def test_set_alone_shows_every_setting(session: Session) -> None:
@@ -98,10 +106,10 @@ def test_set_alone_shows_every_setting(session: Session) -> None:
 
 
 def test_set_with_a_name_alone_shows_and_changes_nothing(session: Session) -> None:
-    before = session.responder.sampling
+    before = session.sampling
     for name in commands.SETTINGS:
         commands.run(session, f"/set {name}")
-    assert session.responder.sampling == before
+    assert session.sampling == before
 
 
 @pytest.mark.parametrize(
@@ -125,7 +133,7 @@ def test_a_wrong_setting_is_one_clear_line(session: Session, line: str, what: st
 def test_a_style_changes_its_settings_and_shows_them(session: Session, style: str) -> None:
     commands.run(session, "/set guidance 0.7")
     commands.run(session, f"/style {style}")
-    sampling = session.responder.sampling
+    sampling = session.sampling
     assert {name: getattr(sampling, name) for name in STYLES[style]} == dict(STYLES[style])
     assert sampling.guidance == 0.7
     shown = printed(session)
@@ -172,3 +180,166 @@ def test_leaving_is_the_end_of_the_input(session: Session, line: str) -> None:
 )
 def test_completion_offers_what_the_table_holds(line: str, offered: list[str]) -> None:
     assert commands.completions(line) == offered
+
+
+def talked(session: Session, *texts: str) -> None:
+    """Exchanges, as the conversation keeps them."""
+    for text in texts:
+        session.last = Reply.collect(session.responder.reply(session.asked(text)))
+        session.turns = (*session.asked(text).turns, Turn("bot", session.last.text))
+
+
+def test_undo_takes_the_last_exchange_back(session: Session) -> None:
+    talked(session, "hello", "you?")
+    commands.run(session, "/undo")
+    assert [turn.text for turn in session.turns] == ["hello", "Hi."]
+    assert session.last is None
+    assert "Taken back: you?" in printed(session)
+
+
+def test_regen_says_the_same_again_and_draws_anew(session: Session) -> None:
+    talked(session, "hello")
+    session.sampling = replace(session.sampling, seed=4)
+    assert [commands.run(session, "/regen"), session.again, session.turns] == ["hello", 1, ()]
+    assert session.varied(session.sampling).seed == 5
+    talked(session, "hello")
+    assert [commands.run(session, "/regen"), session.again] == ["hello", 2]
+
+
+@pytest.mark.parametrize("line", ["/undo", "/regen", "/save talk.md", "/explain", "/why"])
+def test_there_must_be_something_to_do_it_with(session: Session, line: str) -> None:
+    with pytest.raises(ChatbotError, match=r"no exchange yet|nothing to save yet|no reply yet"):
+        commands.run(session, line)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "md", "html"])
+def test_a_conversation_is_saved_and_not_over_another(session: Session, tmp_path: Path, suffix: str) -> None:
+    talked(session, "<b>hello</b> *you*\x1b[31m")
+    file = tmp_path / f"talk.{suffix}"
+    commands.run(session, f"/save {file}")
+    written = file.read_text()
+    assert "Hi." in written
+    assert "\x1b" not in written
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert not any(unsafe in written for unsafe in {"html": ["<b>"], "md": ["<b>", "*you*"]}.get(suffix, []))
+    commands.run(session, f"/save {file}")  # its own file may be written again
+    session.kept.clear()
+    with pytest.raises(ChatbotError, match="is there already"):
+        commands.run(session, f"/save {file}")
+    assert file.read_text() == written
+
+
+def test_a_saved_conversation_is_a_corpus_and_goes_on(session: Session, tmp_path: Path) -> None:
+    talked(session, "hello\u2028there", "you?")
+    file = tmp_path / "talk.jsonl"
+    commands.run(session, f"/save {file}")
+    turns, session.turns = session.turns, ()
+    assert [turn.text for dialogue in open_corpus(file) for turn in dialogue.turns] == [t.text for t in turns]
+    commands.run(session, f"/load {file}")
+    assert session.turns == turns
+    assert "> you?" in printed(session)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("/save", "takes a file"),
+        ("/save talk", "says no kind of file"),
+        ("/save talk.txt", "says no kind of file"),
+        ("/save nowhere/talk.md", "cannot be written"),
+        ("/load", "takes a file"),
+        ("/load nothing.jsonl", "is no conversation"),
+        ("/load talk.md", "is no conversation"),
+        ("/model nobody", "no bot 'nobody'"),
+        ("/compare", "one bot or two"),
+        ("/compare a b c", "one bot or two"),
+        ("/compare nobody", "no bot 'nobody'"),
+        ("/explain 0", "from 1 to 3"),
+        ("/explain x", "from 1 to 3"),
+        ("/why nowhere", "is not at nowhere"),
+        ("/attention sideways", "on, map, off"),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    talked(session, "hello")
+    before = session.turns
+    with pytest.raises(ChatbotError) as error:
+        commands.run(session, line)
+    assert what in commands.problem(error.value)
+    assert session.turns == before
+    assert not session.rivals
+
+
+def test_edit_says_something_else_instead(session: Session) -> None:
+    talked(session, "hello")
+    session.edit = lambda text: text.upper() + "\n"
+    assert commands.run(session, "/edit") == "HELLO"
+    assert session.turns == ()
+    talked(session, "hello")
+    session.edit = lambda text: None
+    assert commands.run(session, "/edit") is None
+    assert len(session.turns) == 2
+
+
+def test_another_bot_goes_on_with_the_conversation_and_the_settings(session: Session) -> None:
+    talked(session, "hello")
+    commands.run(session, "/set temperature 0.2")
+    session.load = lambda name: scripted_bot("Ho.", name=name)
+    commands.run(session, "/model owl")
+    assert session.bot.name == "owl"
+    assert session.sampling.temperature == 0.2
+    talked(session, "you?")
+    assert ScriptedResponder.heard(cast(ScriptedResponder, session.responder)) == ["hello|Hi.|you?"]
+
+
+def test_two_bots_are_compared_until_it_is_off(session: Session) -> None:
+    session.load = lambda name: scripted_bot("Ho.", name=name)
+    commands.run(session, "/compare owl")
+    assert [bot.name for bot in session.rivals] == ["parrot", "owl"]
+    commands.run(session, "/compare off")
+    assert session.rivals == ()
+    with pytest.raises(ChatbotError, match="with itself"):
+        commands.run(session, "/compare owl owl")
+    assert session.rivals == ()
+
+
+def test_show_says_who_this_is_and_what_is_changed(session: Session) -> None:
+    commands.run(session, "/set top_k 3")
+    commands.run(session, "/show")
+    shown = printed(session).split("\n", 1)[1]
+    assert "parrot" in shown
+    assert "top_k 3" in shown
+
+
+def test_why_shows_the_nearest_exchange_of_the_training_part(session: Session, tmp_path: Path) -> None:
+    pairs = [(f"hello {n}", "Hi.") for n in range(20)] + [
+        (f"what is {n}", f"An owl, {n}.") for n in range(20)
+    ]
+    lines = [{"turns": [{"speaker": "AB"[i], "text": t} for i, t in enumerate(pair)]} for pair in pairs]
+    file = tmp_path / "talks.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    facts = {"name": "talks"}
+    object.__setattr__(session.bot.checkpoint.config, "corpus", facts)
+    talked(session, "hello there")
+    commands.run(session, f"/why {file}")
+    shown = printed(session)
+    assert "▁Hi 50%" in shown
+    assert re.search("> hello [0-9]+\nHi.\n1 of the reply's 1 words are the same", shown)
+
+
+def test_explain_takes_a_piece_apart() -> None:
+    console = Console(file=StringIO(), width=80, color_system=None)
+    session = Session.of(scripted_bot("Hi."), console)
+    session.sampling = SamplingConfig(top_k=2, temperature=0.1, guidance=0.0)
+    talked(session, "hello")
+    commands.run(session, "/explain 2")
+    shown = printed(session)
+    assert "<user> ▁hello <end>" in shown
+    assert "said before: ▁Hi" in shown
+    assert all(rule in shown for rule in ("no_repeat 3", "top_k 2", "temperature 0.1", "top_p 0.9"))
+    assert "guidance" not in shown
+    assert "Drawn: . with" in shown
+    assert "(the model alone: 50%)" in shown

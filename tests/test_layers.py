@@ -35,7 +35,9 @@ LINES = {
     "chatbot.decoding": 4,
     "chatbot.checkpoint": 4,
     "chatbot.recall": 4.5,
+    "chatbot.nearest": 4,
     "chatbot.replying": 5,
+    "chatbot.explaining": 5.1,
     "chatbot.training": 5.5,  # its samples are replies
     "chatbot.bot": 5.5,
     "chatbot.evaluation": 5.7,

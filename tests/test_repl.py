@@ -1,7 +1,10 @@
 """The conversation at a prompt, with real keys through a pipe."""
 
+import json
 import stat
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -14,10 +17,21 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
+from chatbot.bot import Bot
 from chatbot.dialogue import Turn
-from chatbot.terminal.commands import Session
-from chatbot.terminal.repl import HOW_TO_LEAVE, CommandCompleter, Repl, history, prompt_session
-from tests.fakes import ScriptedResponder
+from chatbot.errors import CheckpointError
+from chatbot.terminal import comparing, transcript
+from chatbot.terminal.repl import (
+    HOW_TO_LEAVE,
+    CommandCompleter,
+    Repl,
+    begin_loading,
+    history,
+    prompt_session,
+    status,
+)
+from chatbot.terminal.session import Look, Session
+from tests.fakes import ScriptedResponder, scripted_bot
 
 ENTER, ALT_ENTER, CTRL_C, CTRL_D, CTRL_J = "\r", "\x1b\r", "\x03", "\x04", "\n"
 
@@ -25,12 +39,17 @@ ENTER, ALT_ENTER, CTRL_C, CTRL_D, CTRL_J = "\r", "\x1b\r", "\x03", "\x04", "\n"
 class Conversation:
     """What was typed, and what the screen and stdout showed."""
 
-    def __init__(self, responder: ScriptedResponder, keys: PipeInput, attention: bool = False) -> None:
-        self.responder, self.screen, self.out = responder, StringIO(), StringIO()
+    def __init__(self, bot: Bot, keys: PipeInput, attention: Look = "") -> None:
+        self.bot, self.screen, self.out = bot, StringIO(), StringIO()
         console = Console(file=self.screen, width=80, color_system=None)
-        self.session = Session("parrot", responder, console, attention)
+        self.session = Session.of(bot, console, attention)
         prompts = prompt_session(InMemoryHistory(), input=keys, output=DummyOutput())
-        self.repl = Repl(self.session, prompts, self.out.write, lambda: 20)
+        self.repl = Repl(self.session, bot.name, prompts, self.out.write, lambda: 20)
+
+    def heard(self) -> list[str]:
+        """What the bot was given to read."""
+        assert isinstance(self.bot.responder, ScriptedResponder)
+        return self.bot.responder.heard()
 
     @property
     def lines(self) -> list[str]:
@@ -40,13 +59,19 @@ class Conversation:
 
 @contextmanager
 def conversation(
-    typed: str, *replies: str, attention: bool = False, interrupted_at: int | None = None
+    typed: str,
+    *replies: str,
+    attention: Look = "",
+    interrupted_at: int | None = None,
+    prepare: Callable[[Session], None] | None = None,
 ) -> Iterator[Conversation]:
     """A conversation in which these keys were pressed, then Ctrl-D."""
     with create_pipe_input() as keys:
         keys.send_text(typed + CTRL_D)
-        responder = ScriptedResponder(*replies or ("Hi.",), interrupted_at=interrupted_at)
-        talk = Conversation(responder, keys, attention)
+        bot = scripted_bot(*replies or ("Hi.",), interrupted_at=interrupted_at)
+        talk = Conversation(bot, keys, attention)
+        if prepare:
+            prepare(talk.session)
         talk.repl.run()
         yield talk
 
@@ -68,8 +93,7 @@ def test_the_greeting_is_at_most_three_lines_and_says_who_how_and_where_out() ->
 def test_the_bots_name_cannot_control_the_terminal() -> None:
     with create_pipe_input() as keys:
         keys.send_text(CTRL_D)
-        talk = Conversation(ScriptedResponder("Hi."), keys)
-        talk.session.name = "[red]\x1b[31mevil"
+        talk = Conversation(scripted_bot("Hi.", name="[red]\x1b[31mevil"), keys)
         talk.repl.run()
     assert talk.screen.getvalue().startswith("This is [red][31mevil.\n")
 
@@ -81,7 +105,7 @@ def test_what_is_typed_gets_a_reply_on_stdout_and_nothing_else_goes_there() -> N
 
 def test_the_conversation_grows() -> None:
     with conversation("hello" + ENTER + "you?" + ENTER, "Hi.", "Fine.") as talk:
-        assert talk.responder.heard() == ["hello", "hello|Hi.|you?"]
+        assert talk.heard() == ["hello", "hello|Hi.|you?"]
         assert talk.session.turns == (
             Turn("user", "hello"),
             Turn("bot", "Hi."),
@@ -92,18 +116,18 @@ def test_the_conversation_grows() -> None:
 
 def test_clear_forgets_the_conversation() -> None:
     with conversation("hello" + ENTER + "/clear" + ENTER + "you?" + ENTER, "Hi.", "Fine.") as talk:
-        assert talk.responder.heard() == ["hello", "you?"]
+        assert talk.heard() == ["hello", "you?"]
 
 
 @pytest.mark.parametrize("word", ["/exit", "/quit", "/bye", "exit", "quit", " /exit "])
 def test_words_that_leave(word: str) -> None:
     with conversation(word + ENTER + "hello" + ENTER) as talk:
-        assert talk.responder.heard() == []
+        assert talk.heard() == []
 
 
 def test_ctrl_c_clears_what_is_typed() -> None:
     with conversation("nonsense" + CTRL_C + "hello" + ENTER) as talk:
-        assert talk.responder.heard() == ["hello"]
+        assert talk.heard() == ["hello"]
         assert HOW_TO_LEAVE not in talk.lines
 
 
@@ -117,7 +141,7 @@ def test_ctrl_c_stops_a_reply_keeps_what_was_said_and_stays() -> None:
     with conversation("hello" + ENTER + "you?" + ENTER, "Hi there friend", interrupted_at=2) as talk:
         assert talk.out.getvalue() == "Hi there\nHi there friend\n"
         assert talk.lines == ["(interrupted)"]
-        assert talk.responder.heard()[1] == "hello|Hi there|you?"
+        assert talk.heard()[1] == "hello|Hi there|you?"
 
 
 def test_ctrl_c_before_the_first_word_leaves_the_conversation_as_it_was() -> None:
@@ -136,38 +160,38 @@ def test_a_reply_without_words_says_so_and_is_no_turn() -> None:
 def test_what_was_typed_before_the_prompt_was_there_is_sent() -> None:
     """Until then the terminal makes line feeds of Enters."""
     with conversation("hello" + CTRL_J + "you" + CTRL_J) as talk:
-        assert talk.responder.heard() == ["hello", "hello|Hi.|you"]
+        assert talk.heard() == ["hello", "hello|Hi.|you"]
 
 
 def test_a_new_line_does_not_send() -> None:
     with conversation("hello" + ALT_ENTER + "you" + ENTER) as talk:
-        assert talk.responder.heard() == ["hello you"]
+        assert talk.heard() == ["hello you"]
 
 
 def test_a_paste_of_several_lines_is_one_prompt() -> None:
     with conversation("\x1b[200~hello\nmy\r\nfriend\x1b[201~" + ENTER) as talk:
-        assert talk.responder.heard() == ["hello my friend"]
+        assert talk.heard() == ["hello my friend"]
 
 
 def test_a_paste_that_begins_with_a_slash_is_no_command() -> None:
     with conversation("\x1b[200~/exit\nplease\x1b[201~" + ENTER) as talk:
-        assert talk.responder.heard() == ["/exit please"]
+        assert talk.heard() == ["/exit please"]
 
 
 def test_two_slashes_say_one() -> None:
     with conversation("//exit" + ENTER) as talk:
-        assert talk.responder.heard() == ["/exit"]
+        assert talk.heard() == ["/exit"]
 
 
 def test_an_unknown_command_never_reaches_the_bot() -> None:
     with conversation("/hepl" + ENTER) as talk:
         assert talk.lines == ["Unknown command '/hepl'. Type /help for help. (did you mean '/help'?)"]
-        assert talk.responder.heard() == []
+        assert talk.heard() == []
 
 
 def test_an_empty_line_is_not_said() -> None:
     with conversation(ENTER + "  " + ENTER) as talk:
-        assert talk.responder.heard() == []
+        assert talk.heard() == []
 
 
 def test_a_prompt_that_cleaning_leaves_nothing_of_is_one_line() -> None:
@@ -177,15 +201,21 @@ def test_a_prompt_that_cleaning_leaves_nothing_of_is_one_line() -> None:
 
 
 def test_attention_on_shows_a_map_after_each_reply() -> None:
-    with conversation("hello" + ENTER + "/attention on" + ENTER + "you" + ENTER) as talk:
+    with conversation("hello" + ENTER + "/attention map" + ENTER + "you" + ENTER) as talk:
         assert talk.out.getvalue() == "Hi.\nHi.\n"
-        assert talk.lines[0] == "attention on"
-        assert talk.lines[1].startswith("attention: ")
+        assert talk.lines[0] == "attention map"
+        assert talk.lines[1] == "earlier█ you▒"
+        assert talk.lines[2].startswith("attention: ")
         assert sum(line.startswith("attention: ") for line in talk.lines) == 1
 
 
+def test_attention_on_shows_a_line_below_each_reply() -> None:
+    with conversation("/attention on" + ENTER + "hello you" + ENTER) as talk:
+        assert talk.lines == ["attention on", "hello█ you█"]
+
+
 def test_attention_can_be_on_from_the_start() -> None:
-    with conversation("hello" + ENTER, attention=True) as talk:
+    with conversation("hello" + ENTER, attention="map") as talk:
         assert "│ hello │ marks" in talk.screen.getvalue()
 
 
@@ -229,3 +259,131 @@ def test_a_full_disk_does_not_end_the_conversation(tmp_path: Path) -> None:
     (tmp_path / "history").mkdir()  # what cannot be written to
     kept.append_string("hello")
     assert kept.get_strings() == ["hello"]
+
+
+def test_regen_replaces_the_last_exchange() -> None:
+    with conversation("hello" + ENTER + "/regen" + ENTER, "Hi.", "Ho.") as talk:
+        assert talk.heard() == ["hello", "hello"]
+        assert [turn.text for turn in talk.session.turns] == ["hello", "Ho."]
+
+
+def test_three_quotation_marks_make_room_for_lines() -> None:
+    with conversation('"""hello' + ENTER + "my" + ENTER + 'friend"""' + ENTER) as talk:
+        assert talk.heard() == ["hello my friend"]
+
+
+def test_quotation_marks_alone_say_nothing() -> None:
+    with conversation('""""""' + ENTER + "hello" + ENTER) as talk:
+        assert talk.heard() == ["hello"]
+
+
+def test_a_conversation_that_is_kept_is_on_disk_after_each_exchange(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+
+    def keep(session: Session) -> None:
+        session.log = file
+
+    with conversation("hello" + ENTER + "you?" + ENTER, "Hi.", "Fine.", prepare=keep) as talk:
+        assert transcript.read(file) == talk.session.turns
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_conversation_that_goes_on_shows_its_end() -> None:
+    turns = tuple(Turn(("user", "bot")[i % 2], f"turn {i}") for i in range(10))
+
+    def go_on(session: Session) -> None:
+        session.turns = turns
+
+    with conversation("hello" + ENTER, prepare=go_on) as talk:
+        assert talk.lines == [
+            "... 4 turns before",
+            "> turn 4",
+            "turn 5",
+            "> turn 6",
+            "turn 7",
+            "> turn 8",
+            "turn 9",
+        ]
+        assert talk.session.turns[:10] == turns
+
+
+@pytest.mark.parametrize(
+    ("answer", "better", "said"),
+    [("1", "first", "first"), ("2", "second", "second"), ("=", None, "first"), ("", ..., "first")],
+)
+def test_two_bots_are_compared_blindly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, better: object, said: str
+) -> None:
+    monkeypatch.setenv("CHATBOT_HOME", str(tmp_path))
+    monkeypatch.setattr(comparing, "shuffled", lambda count: [1, 0])
+
+    def compare(session: Session) -> None:
+        session.rivals = (scripted_bot("Ho.", name="owl"), session.bot)
+
+    with conversation("hello" + ENTER + answer + ENTER, "Hi.", prepare=compare) as talk:
+        assert talk.out.getvalue() == "Hi.\nHo.\n"
+        assert talk.lines == ["1:", "2:", "1: parrot, 2: owl"]
+        assert talk.session.turns[1].text == {"first": "Hi.", "second": "Ho."}[said]
+    names = {"first": "parrot", "second": "owl"}
+    expected = [] if better is ... else [names.get(str(better))]
+    assert [one["better"] for one in map(json.loads, read_lines(comparing.file()))] == expected
+    for tally in comparing.tallies():
+        assert (tally.one, tally.other) == ("owl", "parrot")
+        assert (tally.ones, tally.equal, tally.others) == (
+            better == "second",
+            better is None,
+            better == "first",
+        )
+
+
+def read_lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_a_bot_is_loaded_while_the_user_types() -> None:
+    loaded = threading.Event()
+    with create_pipe_input() as keys:
+        keys.send_text("hello" + ENTER + CTRL_D)
+        talk = Conversation(scripted_bot("Hi."), keys)
+        bot, talk.session.loading = talk.bot, Future()
+
+        def load() -> Bot:
+            assert loaded.wait(10)
+            return bot
+
+        said = talk.repl.say
+
+        def say(text: str) -> None:
+            said(text)
+            if text == "loading ...":
+                loaded.set()
+
+        talk.repl.say = say  # type: ignore[method-assign]
+        thread = threading.Thread(target=begin_loading, args=(talk.session.loading, load, talk.repl.prompts))
+        thread.start()
+        talk.repl.run()
+        thread.join()
+    assert talk.lines == ["loading ..."]
+    assert talk.out.getvalue() == "Hi.\n"
+
+
+def test_a_bot_that_cannot_be_loaded_ends_the_conversation() -> None:
+    def load() -> Bot:
+        raise CheckpointError("it is damaged")
+
+    with create_pipe_input() as keys:
+        talk = Conversation(scripted_bot("Hi."), keys)
+        talk.session.loading = Future()
+        begin_loading(talk.session.loading, load, talk.repl.prompts)
+        with pytest.raises(CheckpointError, match="it is damaged"):
+            talk.repl.run()
+
+
+def test_the_status_line_says_who_and_how() -> None:
+    bot = scripted_bot("Hi.", name="a\x1b[31mb")
+    session = Session(Future(), Console(file=StringIO()))
+    assert status("owl", session) == "owl is loading ..."
+    session.loading.set_result(bot)
+    assert status("owl", session) == "a[31mb  temperature 0  /help"
+    session.last, session.speed = bot.reply("hello"), 1234.0
+    assert "1,234 tokens/s  3 of 96 tokens of context" in status("owl", session)

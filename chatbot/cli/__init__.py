@@ -23,6 +23,7 @@ COMMANDS = Registry(
     "command",
     {
         "chat": "chatbot.cli.chat:chat",
+        "compare": "chatbot.cli.compare:compare",
         "eval": "chatbot.cli.eval:eval_",
         "list": "chatbot.cli.list:list_",
         "report": "chatbot.cli.report:report",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,14 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 @click.option("--lines", is_flag=True, help="Reply to each line of the input by itself.")
 @click.option("--json", "as_json", is_flag=True, help="Write pieces, probabilities and attention as JSON.")
 @click.option("--attention", is_flag=True, help="Show what each word of a reply looked at (not on stdout).")
+@click.option("--log", is_flag=True, help="Keep the conversation on disk; -c goes on with it.")
+@click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the conversation kept last.")
+@click.option(
+    "--history/--no-history",
+    default=True,
+    envvar="CHATBOT_HISTORY",
+    help="Whether what you type is kept for the arrow keys of the next time; CHATBOT_HISTORY=0: never.",
+)
 @click.option("--style", metavar="NAME", help=f"Settings that go together: {', '.join(STYLES)}.")
 @click.option("--diverse", "style", flag_value="diverse", help="Less of what could be said to anything.")
 @click.option(
@@ -68,6 +77,9 @@ def chat(
     lines: bool,
     as_json: bool,
     attention: bool,
+    log: bool,
+    go_on: bool,
+    history: bool,
     style: str | None,
     backward: str | None,
     device: str,
@@ -81,11 +93,15 @@ def chat(
     folder = checkpoint.find(name)  # first: for who is not there, no input need be waited for
     other = checkpoint.find(backward) if backward else None
     if talking:
+        loader = partial(load, device=device, engine=engine, style=style, settings=settings, backward=other)
         with typeahead.kept():
-            _talk(load(folder, device, engine, style, settings, other), attention)
+            _talk(folder, loader, attention, log, go_on, history)
         return
+    if log or go_on:
+        raise click.UsageError("--log and --continue are for a conversation, not for one prompt or a pipe")
     prompts = _lines() if lines else [_whole(prompt)]
-    bot = load(folder, device, engine, style, settings, other)
+    with _status(f"loading {printable(folder.resolve().name)} ..."):  # torch takes its time
+        bot = load(folder, device, engine, style, settings, other)
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
     answer = batch.answer_json if as_json else batch.answer
@@ -101,9 +117,8 @@ def load(
     backward: Path | None = None,
 ) -> Bot:
     """Load a bot, with the settings that were given; the others are the style's or its own."""
-    with _status(f"loading {printable(folder.resolve().name)} ..."):  # torch takes its time
-        bot = Bot.load(folder, device, engine)
-        bot = bot.with_backward(Bot.load(backward, device, engine)) if backward else bot
+    bot = Bot.load(folder, device, engine)
+    bot = bot.with_backward(Bot.load(backward, device, engine)) if backward else bot
     if style and style not in bot.styles:
         known = ", ".join(bot.styles)
         raise click.BadParameter(f"{style!r} is not one of {printable(known)}", param_hint="'--style'")
@@ -111,10 +126,25 @@ def load(
     return bot.with_sampling(override(sampling, given(SamplingConfig, settings), "sampling"))
 
 
-def _talk(bot: Bot, attention: bool) -> None:
-    from chatbot.terminal import repl  # prompt-toolkit takes 0.2 s that an answer to a pipe need not wait
+def _talk(
+    folder: Path, load: Callable[[Path], Bot], attention: bool, log: bool, go_on: bool, history: bool
+) -> None:
+    # prompt-toolkit takes 0.2 s that an answer to a pipe need not wait
+    from chatbot.terminal import repl, transcript
 
-    repl.run(bot, attention)
+    file = transcript.newest() if go_on else transcript.fresh() if log else None
+    turns = transcript.read(file) if file and go_on else ()
+    opening = repl.Opening(
+        attention="strip" if attention else "", turns=turns, log=file, history=history, edit=_edit
+    )
+    repl.run(str(folder), lambda name: load(checkpoint.find(name)), opening)
+
+
+def _edit(text: str) -> str | None:
+    try:
+        return click.edit(text, extension=".txt")
+    except click.ClickException as error:
+        raise ChatbotError(error.format_message(), "set EDITOR to an editor that is there") from None
 
 
 def _whole(prompt: str | None) -> str:

@@ -78,36 +78,62 @@ class SamplingConfig:
             raise ConfigError(f"seed must not be negative, not {self.seed}")
 
 
-def _count(apply: Apply, reorders: bool = False) -> Rule:
+def _count(apply: Apply, formula: str, source: str = "", reorders: bool = True) -> Rule:
     """A rule whose setting counts something."""
-    return Rule(apply, lambda v: v >= 0, "0 or more", neutral=0, reorders=reorders)
+    return Rule(apply, lambda v: v >= 0, "0 or more", 0, reorders, formula, source)
 
 
-def _penalty(apply: Apply) -> Rule:
-    return Rule(apply, lambda v: -100 <= v <= 100, "from -100 to 100", neutral=0, reorders=True)
+def _penalty(apply: Apply, formula: str) -> Rule:
+    return Rule(apply, lambda v: -100 <= v <= 100, "from -100 to 100", 0, True, formula, "OpenAI's API")
 
 
-def _share(apply: Apply, reorders: bool = False) -> Rule:
-    return Rule(apply, lambda v: 0 < v <= 1, "over 0 and at most 1", neutral=1, reorders=reorders)
+def _share(apply: Apply, formula: str, source: str, reorders: bool = False) -> Rule:
+    return Rule(apply, lambda v: 0 < v <= 1, "over 0 and at most 1", 1, reorders, formula, source)
 
 
 RULES: dict[str, Rule] = {
     # What is forbidden comes first: guidance then chooses from what is left.
-    "no_repeat": _count(no_repeat, reorders=True),
-    "no_echo": _count(no_echo, reorders=True),
+    "no_repeat": _count(no_repeat, "p = 0 for the end of n tokens that the reply has", "Paulus et al. 2018"),
+    "no_echo": _count(no_echo, "p = 0 for the end of n tokens that the prompt has", "Roller et al. 2021"),
     "bad_words": Rule(
-        bad_words, are_words, "words of letters with commas between", neutral="", reorders=True
+        bad_words, are_words, "words of letters with commas between", "", True, "p = 0 for what spells one"
     ),
-    "min_tokens": _count(min_tokens, reorders=True),
-    "guidance": Rule(guidance, lambda v: 0 <= v <= 10, "from 0 to 10", neutral=0, reorders=True),
+    "min_tokens": _count(min_tokens, "p(end) = 0 before so many tokens"),
+    "guidance": Rule(
+        guidance,
+        lambda v: 0 <= v <= 10,
+        "from 0 to 10",
+        0,
+        True,
+        "log p + g (log p - log p without the last turn's words), where p >= max p / 10",
+        "Li et al. 2016, MMI-antiLM; Sanchez et al. 2023",
+    ),
     "repetition_penalty": Rule(
-        repetition_penalty, lambda v: 0.1 <= v <= 10, "from 0.1 to 10", neutral=1, reorders=True
+        repetition_penalty,
+        lambda v: 0.1 <= v <= 10,
+        "from 0.1 to 10",
+        1,
+        True,
+        "logit / r, or logit * r where it is negative, for tokens that the reply has",
+        "Keskar et al. 2019",
     ),
-    "presence_penalty": _penalty(presence_penalty),
-    "frequency_penalty": _penalty(frequency_penalty),
-    "top_k": _count(top_k),
-    "temperature": Rule(temperature, lambda v: 0 <= v <= 100, "from 0 to 100", neutral=1),
-    "top_p": _share(top_p),
-    "min_p": Rule(min_p, lambda v: 0 <= v <= 1, "from 0 to 1", neutral=0),
-    "typical": _share(typical, reorders=True),
+    "presence_penalty": _penalty(presence_penalty, "logit - a for tokens that the reply has"),
+    "frequency_penalty": _penalty(frequency_penalty, "logit - a c for tokens that the reply has c times"),
+    "top_k": _count(top_k, "p = 0 but for the k largest", "Fan et al. 2018", reorders=False),
+    "temperature": Rule(
+        temperature,
+        lambda v: 0 <= v <= 100,
+        "from 0 to 100",
+        1,
+        False,
+        "softmax(logits / T); 0: the largest",
+        "Ackley et al. 1985",
+    ),
+    "top_p": _share(top_p, "the smallest set of largest p with sum >= P", "Holtzman et al. 2020"),
+    "min_p": Rule(
+        min_p, lambda v: 0 <= v <= 1, "from 0 to 1", 0, False, "p >= m max p", "Nguyen et al. 2024"
+    ),
+    "typical": _share(
+        typical, "least |-log p - H| first, until sum p >= mass", "Meister et al. 2023", reorders=True
+    ),
 }

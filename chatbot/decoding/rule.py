@@ -51,7 +51,7 @@ class Rule:
     """A sampling rule: what it does to the logits (V,), and which values it takes.
 
     neutral: the value at which it does nothing. reorders: whether it may put a token before one that was
-    more probable, or forbid the most probable one.
+    more probable, or forbid the most probable one. formula, source: what it does, and who has described it.
     """
 
     apply: Apply
@@ -59,6 +59,8 @@ class Rule:
     domain: str
     neutral: Any
     reorders: bool = False
+    formula: str = ""
+    source: str = ""
 
 
 def softmax(logits: Floats) -> NDArray[np.float64]:

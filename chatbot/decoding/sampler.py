@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,13 +74,24 @@ class Sampler:
 
     def shape(self, logits: Floats, seen: Seen) -> Shaped:
         """What the rules make of logits (V,)."""
-        allowed = logits.astype(np.float32)  # a copy
-        allowed[self._forbidden] = NEVER
+        allowed = self.permitted(logits)
         known = seen.unprompted is None or np.isfinite(seen.unprompted.max())
         if not known or not np.isfinite(allowed.max()):
             raise ChatbotError("the bot's weights give no numbers to choose by", "train it again")
         own = softmax(allowed)
+        for _, shaped in self.rules(allowed, seen):
+            allowed = shaped
+        return Shaped(own, allowed, seen.unprompted)
+
+    def rules(self, logits: Floats, seen: Seen) -> Iterator[tuple[str, Floats]]:
+        """Each rule's name, in their order, and what it leaves of the logits (V,) of the one before."""
         seen = replace(seen, window=self.config.window, end=self._end, spelling=self._spelling)
         for name, rule in RULES.items():
-            allowed = rule.apply(allowed, seen, getattr(self.config, name))
-        return Shaped(own, allowed, seen.unprompted)
+            logits = rule.apply(logits, seen, getattr(self.config, name))
+            yield name, logits
+
+    def permitted(self, logits: Floats) -> Floats:
+        """The logits (V,) without the tokens that no reply may contain; a copy."""
+        allowed = logits.astype(np.float32)
+        allowed[self._forbidden] = NEVER
+        return allowed

@@ -49,7 +49,7 @@ class WordAttention:
 
 def words(reply: Reply) -> WordAttention:
     """From tokens to words: summed over the tokens of a prompt's word, averaged over those of a reply's."""
-    columns = list(_columns(reply.prompt))
+    columns = list(prompt_words(reply.prompt))
     marks = [i for i, piece in enumerate(reply.prompt) if piece.mark]
     said = [token for token in reply.tokens if token.token not in MARKS]
     rows = []
@@ -60,7 +60,7 @@ def words(reply: Reply) -> WordAttention:
     return WordAttention(tuple(word for word, _ in columns), tuple(rows))
 
 
-def _columns(prompt: Sequence[PromptPiece]) -> Iterator[tuple[Word, list[int]]]:
+def prompt_words(prompt: Sequence[PromptPiece]) -> Iterator[tuple[Word, list[int]]]:
     """Each word of the prompt and the positions of its tokens. Marks are in no word, and part words."""
     for turn in dict.fromkeys(piece.turn for piece in prompt):
         places = [i for i, piece in enumerate(prompt) if piece.turn == turn and not piece.mark]

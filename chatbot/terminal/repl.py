@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TextIO
 
 from prompt_toolkit import PromptSession
@@ -21,35 +24,44 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.shortcuts import CompleteStyle
+from prompt_toolkit.styles import Style
 from rich.console import Console
 from rich.text import Text
 
 from chatbot import paths
 from chatbot.bot import Bot
-from chatbot.dialogue import Dialogue, Turn
+from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
-from chatbot.terminal import commands, replies
+from chatbot.terminal import commands, comparing, replies, transcript
 from chatbot.terminal.attention import AttentionMap
-from chatbot.terminal.commands import Session
+from chatbot.terminal.session import Look, Session, nobody_asks
+from chatbot.terminal.strip import LiveStrip, average
 from chatbot.terminal.text import printable
 from chatbot.terminal.wrapping import Wrapped
 
 PROMPT = "> "
 HOW_TO_LEAVE = "Use Ctrl-D or /exit to leave."
+QUOTES = '"""'  # between two of these, Enter begins a line
 
 
 @dataclass
 class Repl:
-    """Reads, lets the bot reply, and again. Replies go to `write`, all else to the session's console."""
+    """Reads, lets the bot reply, and again. Replies go to `write`, all else to the session's console.
+
+    live: whether `write` writes to a terminal, so that the strip can be drawn under a reply.
+    """
 
     session: Session
+    name: str
     prompts: PromptSession[str]
     write: replies.Write
     width: Callable[[], int]  # columns of what `write` writes to
+    live: bool = False
 
     def run(self) -> None:
         """Talk until the user leaves."""
+        self.session.ask = self.ask
         self.greet()
         while self.take_turn():
             pass
@@ -57,19 +69,33 @@ class Repl:
     def take_turn(self) -> bool:
         """Read and answer; False when the user leaves."""
         try:
-            self.handle(self.prompts.prompt(PROMPT))
+            self.handle(self.prompts.prompt(PROMPT, pre_run=self.check_loaded))
         except EOFError:
             return False
         except KeyboardInterrupt:
             self.say(HOW_TO_LEAVE)
         except ChatbotError as error:
+            if self.failed() is error:
+                raise
             self.say(commands.problem(error))
         return True
 
+    def failed(self) -> BaseException | None:
+        """Why the bot cannot be loaded, if that is known."""
+        loading = self.session.loading
+        return loading.exception() if loading.done() else None
+
+    def check_loaded(self) -> None:
+        """No prompt for a bot that cannot be loaded."""
+        if error := self.failed():
+            _give_up(self.prompts, error)
+
     def greet(self) -> None:
         """Who is there, how to get help and how to leave."""
-        self.session.console.print(Text(f"This is {printable(self.session.name)}.", style="bold"))
-        self.say("/help for help, Ctrl-D to leave")
+        self.session.console.print(Text(f"This is {printable(self.name)}.", style="bold"))
+        self.say("/help for help, /attention on to see where it looks, Ctrl-D to leave")
+        if self.session.turns:
+            self.session.console.print(transcript.shown(self.session.turns))
 
     def handle(self, text: str) -> None:
         """A command is one line with one slash; all else is said to the bot."""
@@ -77,24 +103,60 @@ class Repl:
         if line in ("exit", "quit"):
             raise EOFError
         if line.startswith("/") and not line.startswith("//") and "\n" not in line:
-            commands.run(self.session, line)
+            said = commands.run(self.session, line)
+            if said:
+                self.talk(said)
         elif line:
-            self.talk(line[1:] if line.startswith("//") else line)
+            self.session.again = 0
+            self.talk(unquoted(line[1:] if line.startswith("//") else line))
 
     def talk(self, text: str) -> None:
-        """Say something to the bot, and show what it replies."""
-        asked = Turn("user", printable(text))
-        events = self.session.responder.reply(Dialogue((*self.session.turns, asked)))
-        line = Wrapped(self.write, self.width)
-        reply = replies.show(events, line.add)
+        """Say something to the bot, and show what it replies; of two bots, let the user choose."""
+        text = printable(text)
+        if not self.session.loading.done():
+            self.say("loading ...")
+        rivals = self.session.rivals
+        reply = self.compared(text, rivals) if rivals else self.answered(text, self.session.bot)
+        if reply.text:  # an exchange without words is none
+            asked = self.session.asked(text)
+            self.session.turns = (*asked.turns, Turn("bot", reply.text))
+            if self.session.log:
+                transcript.write(self.session.log, self.session.turns, self.session.bot.name)
+        self.session.last = reply
+        self.session.console.print()
+
+    def answered(self, text: str, bot: Bot) -> Reply:
+        """A bot's reply, shown while it is made."""
+        sampling = self.session.varied(bot.sampling)
+        events = bot.responder.with_sampling(sampling).reply(self.session.asked(text))
+        line, began = Wrapped(self.write, self.width), time.perf_counter()
+        strip = LiveStrip(self.session.console, self.write, lambda: line.column)
+        watched = strip.watched(events) if self.live and self.session.attention else events
+        reply = replies.show(watched, line.add)
+        self.session.speed = len(reply.tokens) / max(time.perf_counter() - began, 1e-6)
+        strip.clear()
         line.end()
         self.finish(reply)
-        if reply.text:  # an exchange without words is none
-            self.session.turns += (asked, Turn("bot", reply.text))
-        self.session.last = reply
-        if self.session.attention:
+        if self.session.attention and reply.tokens:
+            self.session.console.print(average(reply, self.session.console))
+        if self.session.attention == "map":
             self.session.console.print(AttentionMap(reply))
-        self.session.console.print()
+        return reply
+
+    def compared(self, text: str, rivals: tuple[Bot, ...]) -> Reply:
+        """The reply that the user prefers, without knowing whose it is."""
+        order = comparing.shuffled(len(rivals))
+        made = []
+        for number, i in enumerate(order, 1):
+            self.say(f"{number}:")
+            made.append(self.answered(text, rivals[i]))
+        answer = self.session.ask(comparing.QUESTION)
+        names = [rivals[i].name for i in order]
+        if answer in comparing.ANSWERS or answer == comparing.EQUAL:
+            better = comparing.ANSWERS.get(answer)
+            comparing.keep(names, None if better is None else names[better])
+        self.say(", ".join(f"{number}: {printable(name)}" for number, name in enumerate(names, 1)))
+        return made[comparing.ANSWERS.get(answer, 0)]
 
     def finish(self, reply: Reply) -> None:
         """End the line, and say so where the reply did not end by itself."""
@@ -109,17 +171,90 @@ class Repl:
         """A line that is not the bot's."""
         self.session.console.print(Text(text, style="dim"))
 
+    def ask(self, question: str) -> str:
+        """Ask the user; the answer is kept in no history, and Ctrl-C or Ctrl-D answers nothing."""
+        try:
+            asking: PromptSession[str] = PromptSession(input=self.prompts.input, output=self.prompts.output)
+            return asking.prompt(question).strip()
+        except (EOFError, KeyboardInterrupt):
+            return ""
 
-def run(bot: Bot, attention: bool = False) -> None:
-    """Talk to a bot in this terminal. Where stdout is redirected, it gets the replies alone."""
-    redirected = not sys.stdout.isatty()
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """How a conversation begins.
+
+    history: whether what is typed is kept for the arrow keys. edit: as in Session.
+    """
+
+    attention: Look = ""
+    turns: tuple[Turn, ...] = ()
+    log: Path | None = None
+    history: bool = True
+    edit: Callable[[str], str | None] = nobody_asks
+
+
+def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
+    """Talk to a bot in this terminal. Where stdout is redirected, it gets the replies alone.
+
+    load: loads a bot, the first while the user types already; if that fails, the conversation ends.
+    """
+    redirected, name = not sys.stdout.isatty(), Path(folder).resolve().name
     console = Console(stderr=redirected, highlight=False)
-    session = Session(bot.name, bot.responder, console, attention, bot.styles)
+    session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
+    session.edit = opening.edit
     # None where it can be: prompt-toolkit looks after a TERM=dumb only where it chose the output itself.
     output = create_output(sys.stderr) if redirected else None
-    prompts = prompt_session(history(paths.history_file()), output=output)
+    kept = history(paths.history_file()) if opening.history else InMemoryHistory()
+    prompts = prompt_session(kept, output=output, status=lambda: status(name, session))
     # A file has no margin.
-    Repl(session, prompts, writer(sys.stdout), lambda: sys.maxsize if redirected else console.width).run()
+    width = (lambda: sys.maxsize) if redirected else (lambda: console.width)
+    Thread(target=begin_loading, args=(session.loading, lambda: load(folder), prompts), daemon=True).start()
+    live = not redirected and console.is_terminal and not console.is_dumb_terminal
+    Repl(session, name, prompts, writer(sys.stdout), width, live).run()
+
+
+def begin_loading(loading: Future[Bot], load: Callable[[], Bot], prompts: PromptSession[str]) -> None:
+    """Load the bot, on a thread of its own; what went wrong ends the prompt that waits."""
+    try:
+        loading.set_result(load())
+        prompts.app.invalidate()  # the status line has news
+    except BaseException as error:  # whatever it is, who asks for the bot must hear of it
+        loading.set_exception(error)
+        if prompts.app.loop:
+            prompts.app.loop.call_soon_threadsafe(_give_up, prompts, error)
+
+
+def _give_up(prompts: PromptSession[str], error: BaseException) -> None:
+    if prompts.app.is_running and not prompts.app.is_done:
+        prompts.app.exit(exception=error)
+
+
+def status(name: str, session: Session) -> str:
+    """The line below the prompt: who, how replies are drawn, how fast the last was, how much is seen."""
+    if not session.loading.done() or session.loading.exception():
+        return f"{printable(name)} is loading ..."
+    bot, told = session.bot, []
+    if session.last:
+        limit = bot.responder.examples.prompt_limit
+        told = [f"{session.speed:,.0f} tokens/s", f"{len(session.last.prompt)} of {limit} tokens of context"]
+    names = " or ".join(printable(one.name) for one in session.rivals or (bot,))
+    drawn = f"temperature {session.sampling.temperature:g}"
+    return "  ".join([names, drawn, *told, *(["kept"] if session.log else []), "/help"])
+
+
+def is_open(text: str) -> bool:
+    """Whether three quotation marks wait for three more."""
+    inside = text.strip()
+    return inside.startswith(QUOTES) and not (inside.endswith(QUOTES) and len(inside) >= 2 * len(QUOTES))
+
+
+def unquoted(text: str) -> str:
+    """What stands between three quotation marks and three more, or the text as it is."""
+    inside = text.strip()
+    if not inside.startswith(QUOTES):
+        return text
+    return inside.removeprefix(QUOTES).removesuffix(QUOTES).strip()
 
 
 def writer(stream: TextIO) -> replies.Write:
@@ -133,7 +268,11 @@ def writer(stream: TextIO) -> replies.Write:
 
 
 def prompt_session(
-    history: History, *, input: Input | None = None, output: Output | None = None
+    history: History,
+    *,
+    input: Input | None = None,
+    output: Output | None = None,
+    status: Callable[[], str] | None = None,
 ) -> PromptSession[str]:
     """The line editor: history, suggestions, completion, and keys for more than one line."""
     return PromptSession(
@@ -145,6 +284,8 @@ def prompt_session(
         key_bindings=keys(),
         multiline=True,  # so that a paste of several lines is one prompt
         prompt_continuation="  ",
+        bottom_toolbar=status,
+        style=Style.from_dict({"bottom-toolbar": "noreverse dim"}),
         input=input,
         output=output,
     )
@@ -162,14 +303,21 @@ class CommandCompleter(Completer):
 
 
 def keys() -> KeyBindings:
-    """Enter sends; Alt-Enter begins a line; Ctrl-C clears what is typed."""
+    """Enter sends; Alt-Enter begins a line; Ctrl-G opens an editor; Ctrl-C clears what is typed."""
     bindings = KeyBindings()
     typing = has_focus(DEFAULT_BUFFER)  # not while the history is searched
 
     @bindings.add("enter", filter=typing)
     @bindings.add("c-j", filter=typing)  # what a terminal made of an Enter typed before we had it
     def send(event: KeyPressEvent) -> None:
-        event.current_buffer.validate_and_handle()
+        if is_open(event.current_buffer.text):
+            event.current_buffer.insert_text("\n")
+        else:
+            event.current_buffer.validate_and_handle()
+
+    @bindings.add("c-g", filter=typing)
+    def open_editor(event: KeyPressEvent) -> None:
+        event.current_buffer.open_in_editor()
 
     @bindings.add("escape", "enter", filter=typing)
     def begin_line(event: KeyPressEvent) -> None:

@@ -18,7 +18,7 @@ class Wrapped:
 
     def __init__(self, write: Write, width: Callable[[], int]) -> None:
         self._write, self._width = write, width
-        self._column = 0
+        self.column = 0
         self._space = self._word = ""
 
     def add(self, text: str) -> None:
@@ -37,9 +37,9 @@ class Wrapped:
         """Write the word that is waiting."""
         if not self._word:
             return
-        if self._column and self._column + cell_len(self._space + self._word) > self._width():
+        if self.column and self.column + cell_len(self._space + self._word) > self._width():
             self._write("\n")
-            self._column, self._space = 0, ""
+            self.column, self._space = 0, ""
         self._write(self._space + self._word)
-        self._column += cell_len(self._space + self._word)
+        self.column += cell_len(self._space + self._word)
         self._space = self._word = ""

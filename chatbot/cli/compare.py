@@ -1,0 +1,37 @@
+"""Show which of two bots you preferred, blindly, with /compare in a conversation."""
+
+from __future__ import annotations
+
+import click
+
+from chatbot.cli.list import aligned
+from chatbot.terminal import comparing
+from chatbot.terminal.comparing import Tally
+from chatbot.terminal.text import printable
+
+HEADINGS = ["bot", "better", "equal", "better", "bot", "preferred where one was"]
+
+
+@click.command("compare", help=__doc__)
+def compare() -> None:
+    """Print a line for each two bots."""
+    tallies = comparing.tallies()
+    if not tallies:
+        click.echo("Nothing was compared yet. In a conversation: /compare BOT BOT", err=True)
+        return
+    for line in aligned([HEADINGS, *map(cells, tallies)]):
+        click.echo(line)
+
+
+def cells(tally: Tally) -> list[str]:
+    """Two bots and what was judged of them."""
+    share, low, high = tally.preferred()
+    told = f"{share:.0%} the first ({low:.0%} to {high:.0%})"
+    return [
+        printable(tally.one),
+        f"{tally.ones}",
+        f"{tally.equal}",
+        f"{tally.others}",
+        printable(tally.other),
+        told,
+    ]

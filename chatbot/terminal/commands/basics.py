@@ -1,0 +1,131 @@
+"""Help, settings, leaving."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+from rich.table import Table
+from rich.text import Text
+
+from chatbot.config import override
+from chatbot.decoding import STYLES, SamplingConfig, styled
+from chatbot.errors import ChatbotError
+from chatbot.terminal import transcript
+from chatbot.terminal.commands.table import COMMANDS, command
+from chatbot.terminal.session import Session
+from chatbot.terminal.text import printable
+
+SETTINGS = tuple(field.name for field in fields(SamplingConfig))
+
+KEYS = {
+    "Enter": "send",
+    "Alt-Enter": 'a new line; so is Enter after """, until the next """',
+    "Ctrl-G": "write in your editor ($VISUAL or $EDITOR)",
+    "Ctrl-C": "stop a reply, or clear what is typed",
+    "Ctrl-D": "leave",
+    "Ctrl-R": "search what you said before",
+    "//text": "say a text that begins with a slash",
+}
+
+
+@command("help", "?", help="this list")
+def show_help(session: Session, argument: str) -> None:
+    """Show every command and key."""
+    table = Table.grid(padding=(0, 2))
+    for entry in dict.fromkeys(COMMANDS.values()):
+        names = ", ".join(f"/{name}" for name in entry.names)
+        table.add_row(Text(f"{names} {entry.arguments}"), Text(entry.help))
+    table.add_row()
+    for key, meaning in KEYS.items():
+        table.add_row(Text(key), Text(meaning))
+    session.console.print(table)
+
+
+@command(
+    "set",
+    arguments="[NAME VALUE]",
+    help="change how replies are drawn; alone: show the settings",
+    values=lambda: SETTINGS,
+)
+def set_(session: Session, argument: str) -> None:
+    """Show the settings, or change one."""
+    name, *rest = re.split(r"[\s=]+", argument, maxsplit=1)
+    name, value = name.replace("-", "_"), "".join(rest).strip()
+    if name:
+        changed = override(session.sampling, {name: value or _current(session.sampling, name)}, "sampling")
+        session.sampling = changed
+    session.console.print(settings(session.sampling, (name,) if name else SETTINGS))
+
+
+@command(
+    "style",
+    arguments="NAME",
+    help=f"change several settings at once: {', '.join(STYLES)}",
+    values=lambda: tuple(STYLES),
+)
+def style(session: Session, argument: str) -> None:
+    """Take the settings of a style."""
+    if not argument:
+        raise ChatbotError("/style takes a name", f"there are: {', '.join(session.bot.styles)}")
+    session.sampling = styled(session.sampling, argument, session.bot.styles)
+    session.console.print(settings(session.sampling, tuple(session.bot.styles[argument])))
+
+
+@command("show", help="who this is, what it learned from, and the settings that are not the usual ones")
+def show(session: Session, argument: str) -> None:
+    """The bot's card in a few lines."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in _facts(session).items():
+        table.add_row(Text(name), Text(printable(value)))
+    session.console.print(table)
+
+
+@command("clear", "new", help="forget the conversation and begin another")
+def clear(session: Session, argument: str) -> None:
+    """Forget what was said; what is kept on disk stays there."""
+    session.turns, session.last = (), None
+    session.log = transcript.fresh() if session.log else None
+    session.console.print(Text("A new conversation."))
+
+
+@command("exit", "quit", "bye", help="leave")
+def leave(session: Session, argument: str) -> None:
+    """Leave as Ctrl-D does."""
+    raise EOFError
+
+
+def settings(sampling: SamplingConfig, names: tuple[str, ...]) -> Table:
+    """Settings, their values, and what they mean."""
+    table = Table.grid(padding=(0, 2))
+    for setting in fields(sampling):
+        if setting.name in names:
+            value = getattr(sampling, setting.name)
+            shown = "none" if value in (None, "") else str(value)
+            table.add_row(Text(setting.name), Text(shown), Text(setting.metadata["help"], style="dim"))
+    return table
+
+
+def _current(sampling: SamplingConfig, name: str) -> str:
+    """A setting's value as text; `override` reports a name that does not exist."""
+    return str(getattr(sampling, name, ""))
+
+
+def _facts(session: Session) -> dict[str, str]:
+    bot, config = session.bot, session.bot.checkpoint.config
+    figures = bot.header.get("figures") or {}
+    usual, now = SamplingConfig(), session.sampling
+    changed = [name for name in SETTINGS if getattr(now, name) != getattr(usual, name)]
+    facts = {
+        "bot": f"{bot.name} ({config.family}, {config.size or 'no size of the list'})",
+        "folder": str(bot.checkpoint.folder),
+        "learned from": str(config.corpus.get("name", "")),
+        "trained": str(bot.header.get("trained", ""))[:10],
+        "nats a word": f"{figures['nats_per_word']:.3f}" if "nats_per_word" in figures else "",
+        "sees": f"{bot.context} turns, {bot.responder.examples.prompt_limit} tokens",
+        "said so far": f"{len(session.turns)} turns",
+        "styles": ", ".join(bot.styles),
+        "settings": ", ".join(f"{name} {getattr(now, name)}" for name in changed) or "the usual ones",
+        "kept in": str(session.log or ""),
+    }
+    return {name: value for name, value in facts.items() if value}

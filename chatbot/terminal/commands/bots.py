@@ -1,0 +1,77 @@
+"""Who one talks to."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from rich.table import Table
+from rich.text import Text
+
+from chatbot import checkpoint
+from chatbot.bot import Bot
+from chatbot.config import from_dict
+from chatbot.decoding import SamplingConfig
+from chatbot.errors import ChatbotError
+from chatbot.terminal.commands.table import command
+from chatbot.terminal.session import Session
+from chatbot.terminal.text import printable
+
+
+def names() -> tuple[str, ...]:
+    """The bots that there are."""
+    return tuple(bot.name for bot in checkpoint.available() if not bot.problem)
+
+
+@command("model", "bot", arguments="[NAME]", help="go on with another bot; alone: who there is", values=names)
+def model(session: Session, argument: str) -> None:
+    """Change the bot; the conversation stays, and so do the settings that were changed in it."""
+    if not argument:
+        session.console.print(_bots(session))
+        return
+    before, saved = session.sampling, _saved(session.bot)
+    bot = session.load(argument)
+    changed = {name: value for name, value in vars(before).items() if value != getattr(saved, name)}
+    session.bot = bot.with_sampling(_with(bot.sampling, changed))
+    session.rivals = ()
+    session.console.print(Text(printable(f"This is {bot.name} now.")))
+
+
+@command(
+    "compare",
+    arguments="[BOT BOT|off]",
+    help="two bots answer, you see which is which after you chose; `chatbot compare` shows the tally",
+    values=lambda: ("off", *names()),
+)
+def compare(session: Session, argument: str) -> None:
+    """Let two bots answer from now on; of one name, the other is who one talks to."""
+    asked = argument.split()
+    if asked == ["off"]:
+        session.rivals = ()
+        session.console.print(Text(printable(f"{session.bot.name} answers alone.")))
+        return
+    if not 1 <= len(asked) <= 2:
+        raise ChatbotError("/compare takes one bot or two", f"there are: {', '.join(names()) or 'none'}")
+    rivals = tuple(session.load(name) for name in asked)
+    session.rivals = rivals if len(rivals) == 2 else (session.bot, *rivals)
+    if session.rivals[0].name == session.rivals[1].name:
+        session.rivals = ()
+        raise ChatbotError("a bot cannot be compared with itself", f"there are: {', '.join(names())}")
+    session.console.print(Text("Two bots answer from now on, in any order. /compare off ends it."))
+
+
+def _saved(bot: Bot) -> SamplingConfig:
+    """How the bot's replies are drawn where nobody changes anything."""
+    return from_dict(SamplingConfig, bot.checkpoint.config.sampling, "sampling")
+
+
+def _with(sampling: SamplingConfig, changed: dict[str, object]) -> SamplingConfig:
+    return dataclasses.replace(sampling, **changed)  # type: ignore[arg-type]
+
+
+def _bots(session: Session) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for bot in checkpoint.available():
+        mark = "*" if bot.name == session.bot.name else ""
+        told = f"cannot be used: {bot.problem}" if bot.problem else f"{bot.family}, {bot.corpus}"
+        table.add_row(Text(mark), Text(printable(bot.name)), Text(printable(told), style="dim"))
+    return table

@@ -1,0 +1,78 @@
+"""What was said: again, back, otherwise, kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.text import Text
+
+from chatbot.errors import ChatbotError
+from chatbot.terminal import transcript
+from chatbot.terminal.commands.table import command
+from chatbot.terminal.session import Session
+from chatbot.terminal.text import printable
+
+
+@command("regen", "retry", help="another reply to what you said last")
+def regen(session: Session, argument: str) -> str:
+    """Take the last exchange back, and say the same again."""
+    again = session.again + 1
+    text = _taken_back(session)
+    session.again = again
+    return text
+
+
+@command("undo", help="take back what you said last, and the reply")
+def undo(session: Session, argument: str) -> None:
+    """Forget the last exchange."""
+    text = _taken_back(session)
+    session.console.print(Text(f"Taken back: {printable(text)}"))
+
+
+@command("edit", help="say what you said last otherwise, in your editor")
+def edit(session: Session, argument: str) -> str | None:
+    """Take the last exchange back if what is written then is another text."""
+    before = session.said_last()
+    text = printable((session.edit(before) or "").strip())
+    if not text or text == before:
+        session.console.print(Text("Nothing was changed."))
+        return None
+    if before:
+        session.take_back()
+    session.console.print(Text(f"> {text}"))
+    return text
+
+
+@command(
+    "save", "export", arguments="FILE", help=f"write the conversation to a file: {transcript.KINDS_SAID}"
+)
+def save(session: Session, argument: str) -> None:
+    """Write the conversation; a file that was there before is not written over, but for one of its own."""
+    if not argument:
+        raise ChatbotError(
+            "/save takes a file", f"for example: /save talk.md; it can be {transcript.KINDS_SAID}"
+        )
+    if not session.turns:
+        raise ChatbotError("There is nothing to save yet.", "say something first")
+    file = Path(argument).expanduser()
+    if file.exists() and file not in session.kept:
+        raise ChatbotError(f"{file} is there already", "give the conversation another name")
+    transcript.write(file, session.turns, session.bot.name)
+    session.kept.add(file)
+    session.console.print(Text(printable(f"{len(session.turns)} turns written to {file}")))
+
+
+@command("load", arguments="FILE", help="go on with a conversation that was saved as .jsonl")
+def load(session: Session, argument: str) -> None:
+    """Take a conversation's turns, and show its end."""
+    if not argument:
+        raise ChatbotError("/load takes a file", "for example: /load talk.jsonl")
+    session.turns, session.last = transcript.read(Path(argument).expanduser()), None
+    session.console.print(transcript.shown(session.turns))
+
+
+def _taken_back(session: Session) -> str:
+    text = session.take_back()
+    if not text:
+        raise ChatbotError("There is no exchange yet.", "say something first")
+    return text

@@ -1,0 +1,122 @@
+"""Looking into a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from chatbot import paths
+from chatbot.config import from_dict
+from chatbot.corpus import open_corpus
+from chatbot.corpus.cleaning import CleaningConfig
+from chatbot.corpus.splits import DEFAULT_SPLIT
+from chatbot.errors import ChatbotError
+from chatbot.explaining import explain
+from chatbot.replying import Reply, TokenEvent
+from chatbot.terminal.attention import AttentionMap
+from chatbot.terminal.commands.table import command
+from chatbot.terminal.explanation import Explained
+from chatbot.terminal.session import Look, Session
+from chatbot.terminal.text import printable
+from chatbot.tokenizer import MARKS
+
+if TYPE_CHECKING:
+    from chatbot.nearest import Nearest
+
+LOOKS: dict[str, Look] = {"on": "strip", "map": "map", "off": ""}
+
+
+@command(
+    "attention",
+    "attn",
+    arguments="[on|map|off]",
+    help="which of your words each word of the last reply looked at; on: a line below each reply; "
+    "map: a map below each",
+    values=lambda: tuple(LOOKS),
+)
+def attention(session: Session, argument: str) -> None:
+    """Say what is shown below each reply, or show the last reply's map."""
+    if argument in LOOKS:
+        session.attention = LOOKS[argument]
+        session.console.print(Text(f"attention {argument}"))
+    elif argument:
+        raise ChatbotError(f"/attention takes {', '.join(LOOKS)}, not '{argument}'")
+    else:
+        session.console.print(AttentionMap(_last(session)))
+
+
+@command(
+    "why",
+    arguments="[CORPUS]",
+    help="how probable each piece of the last reply was, and the training exchange that is nearest to it",
+)
+def why(session: Session, argument: str) -> None:
+    """Show whether the reply was learned or copied."""
+    reply = _last(session)
+    session.console.print(Text.assemble(*_probabilities(reply.tokens)))
+    if session.nearest is None or argument:
+        session.nearest = _nearest(session, argument)
+    found = session.nearest.find(session.said_last(), reply.text)
+    session.console.print(Text("nearest in what it learned from:", style="dim"))
+    session.console.print(Text(printable(f"> {found.prompt}")))
+    session.console.print(Text(printable(found.reply)))
+    told = (
+        f"{found.common} of the reply's {found.words} words are the same; similarity {found.similarity:.2f}"
+    )
+    session.console.print(Text(told, style="dim"))
+
+
+@command(
+    "explain",
+    arguments="[N]",
+    help="how the N-th piece of the last reply came about, step by step, with formulas (N: 1 if not given)",
+)
+def explain_(session: Session, argument: str) -> None:
+    """Take one piece of the last reply apart."""
+    reply = _last(session)
+    number = int(argument) if argument.isascii() and argument.isdigit() else 0 if argument else 1
+    if not 1 <= number <= len(reply.tokens):
+        raise ChatbotError(
+            f"/explain takes the number of a piece, from 1 to {len(reply.tokens)}, not '{argument}'",
+            " ".join(f"{i}:{token.piece}" for i, token in enumerate(reply.tokens, 1)),
+        )
+    found = explain(session.responder, reply, number - 1)
+    session.console.print(Explained(found, session.bot.family))
+
+
+def _last(session: Session) -> Reply:
+    if session.last is None or not session.last.tokens:
+        raise ChatbotError("There is no reply yet.", "say something first")
+    return session.last
+
+
+def _probabilities(tokens: Sequence[TokenEvent]) -> list[tuple[str, str]]:
+    """Each piece with its probability, by the model itself."""
+    shown: list[tuple[str, str]] = []
+    for token in tokens:
+        piece = "(end)" if token.token in MARKS else token.piece
+        shown += [(printable(piece), ""), (f" {token.probability:.0%}  ", "dim")]
+    return shown
+
+
+def _nearest(session: Session, named: str) -> Nearest:
+    """The exchanges that the bot learned from, if they are still there."""
+    from chatbot.nearest import Nearest  # slow to import, as is what follows
+    from chatbot.terminal.progress import track
+
+    facts = session.bot.checkpoint.config.corpus
+    name = str(facts.get("name", ""))
+    places = (
+        [Path(named).expanduser()] if named else [Path("corpora") / name, paths.home() / "corpora" / name]
+    )
+    place = next((place for place in places if place.exists()), None)
+    if place is None or not name:
+        raise ChatbotError(
+            f"what {session.bot.name} learned from is not at {places[0]}", "say where it is: /why CORPUS"
+        )
+    cleaning = from_dict(CleaningConfig, facts.get("cleaning", {}), "cleaning")
+    with track("reading what it learned from", console=session.console) as progress:
+        return Nearest.of(open_corpus(place), cleaning, str(facts.get("split", DEFAULT_SPLIT)), progress)

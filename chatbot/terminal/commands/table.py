@@ -1,0 +1,71 @@
+"""What can be typed after a slash. One table: dispatch, /help and completion are made from it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chatbot.errors import ChatbotError
+from chatbot.terminal.session import Session
+from chatbot.terminal.text import printable
+
+Run = Callable[[Session, str], str | None]  # what it gives is said to the bot
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its first name is the one that /help shows; `values` are what completion offers."""
+
+    names: tuple[str, ...]
+    arguments: str
+    help: str
+    values: Callable[[], tuple[str, ...]]
+    run: Run
+
+
+COMMANDS: dict[str, Command] = {}
+
+
+def command(
+    *names: str, arguments: str = "", help: str, values: Callable[[], tuple[str, ...]] = tuple
+) -> Callable[[Run], Run]:
+    """Enter a function into the table under these names."""
+
+    def enter(run: Run) -> Run:
+        entry = Command(names, arguments, help, values, run)
+        COMMANDS.update(dict.fromkeys(names, entry))
+        return run
+
+    return enter
+
+
+def run(session: Session, line: str) -> str | None:
+    """Run a line that begins with a slash; what it gives is to be said. EOFError: the user wants to leave."""
+    name, _, argument = line.removeprefix("/").partition(" ")
+    if name not in COMMANDS:
+        raise ChatbotError(f"Unknown command '/{name}'. Type /help for help.", _nearest(name))
+    return COMMANDS[name].run(session, argument.strip())
+
+
+def completions(line: str) -> list[str]:
+    """What the last word of a command line can become."""
+    if not line.startswith("/") or "\n" in line:
+        return []
+    name, space, argument = line[1:].partition(" ")
+    if not space:
+        found = [known for known in COMMANDS if known.startswith(name)]
+        first = [known for known in found if known == COMMANDS[known].names[0]]  # not their other names too
+        return [f"/{known}" for known in first or found]
+    values = COMMANDS[name].values() if name in COMMANDS else ()
+    return [value for value in values if value.startswith(argument.rpartition(" ")[2])]
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f"did you mean '/{near[0]}'?" if near else ""
+
+
+def problem(error: ChatbotError) -> str:
+    """An error as one line."""
+    return printable(f"{error.what} ({error.hint})" if error.hint else error.what)

@@ -1,0 +1,113 @@
+"""A conversation in the terminal, as far as it has come."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+
+from chatbot.bot import Bot
+from chatbot.decoding import SamplingConfig
+from chatbot.dialogue import Dialogue, Turn
+from chatbot.replying import Reply, Responder
+
+if TYPE_CHECKING:
+    from chatbot.nearest import Nearest
+
+USER, BOT = "user", "bot"  # who speaks
+Look = Literal["", "strip", "map"]  # what shows where a reply looked: nothing, a line below it, a map too
+
+
+def nobody_asks(question: str) -> str:
+    """An answer where nobody can be asked."""
+    return ""
+
+
+@dataclass
+class Session:
+    """Who talks, what was said, and how the screen shows it.
+
+    loading  the bot, or what will be it: a bot may be loaded while the user types already
+    last     the last reply, for the commands that look into it
+    again    how often the last prompt was answered anew; with a seed, each time by another one
+    rivals   two bots whose replies are compared blindly; none where one bot talks
+    ask      asks the user something and gives the answer
+    edit     lets the user change a text in an editor, and gives what it became; None if nothing was written
+    nearest  what the bot learned from, searchable, once it was asked for
+    log      the file that the conversation is kept in, if it is
+    """
+
+    loading: Future[Bot]
+    console: Console
+    attention: Look = ""
+    turns: tuple[Turn, ...] = ()
+    last: Reply | None = None
+    again: int = 0
+    rivals: tuple[Bot, ...] = ()
+    ask: Callable[[str], str] = nobody_asks
+    edit: Callable[[str], str | None] = nobody_asks
+    load: Callable[[str], Bot] = Bot.load
+    log: Path | None = None
+    nearest: Nearest | None = None
+    speed: float = 0.0  # tokens a second of the last reply
+    kept: set[Path] = field(default_factory=set)  # files that this conversation was saved in
+
+    @classmethod
+    def of(cls, bot: Bot, console: Console, attention: Look = "") -> Session:
+        """A conversation with a bot that is there."""
+        session = cls(Future(), console, attention)
+        session.loading.set_result(bot)
+        return session
+
+    @property
+    def bot(self) -> Bot:
+        """The bot; waits for it."""
+        return self.loading.result()
+
+    @bot.setter
+    def bot(self, bot: Bot) -> None:
+        if self.loading.done() and bot.checkpoint.folder != self.bot.checkpoint.folder:
+            self.nearest = None
+        self.loading = Future()
+        self.loading.set_result(bot)
+
+    @property
+    def responder(self) -> Responder:
+        """What answers."""
+        return self.bot.responder
+
+    @property
+    def sampling(self) -> SamplingConfig:
+        """How replies are drawn."""
+        return self.bot.sampling
+
+    @sampling.setter
+    def sampling(self, sampling: SamplingConfig) -> None:
+        self.bot = self.bot.with_sampling(sampling)
+
+    def asked(self, text: str) -> Dialogue:
+        """The conversation with this said last."""
+        return Dialogue((*self.turns, Turn(USER, text)))
+
+    def varied(self, sampling: SamplingConfig) -> SamplingConfig:
+        """The sampling of a prompt's next answer: a seed gives each of them, but not the same."""
+        seed = sampling.seed
+        return sampling if seed is None else dataclasses.replace(sampling, seed=seed + self.again)
+
+    def said_last(self) -> str:
+        """What the user said last; nothing at the beginning."""
+        return next((turn.text for turn in reversed(self.turns) if turn.speaker == USER), "")
+
+    def take_back(self) -> str:
+        """Forget the last exchange, and give what the user had said in it; nothing if there is none."""
+        places = [i for i, turn in enumerate(self.turns) if turn.speaker == USER]
+        if not places:
+            return ""
+        text = self.turns[places[-1]].text
+        self.turns, self.last = self.turns[: places[-1]], None
+        return text
