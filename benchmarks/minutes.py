@@ -32,6 +32,7 @@ from chatbot.checkpoint import Checkpoint
 from chatbot.models import FAMILIES
 from chatbot.sizes import SIZES
 from chatbot.training import TrainingConfig
+from chatbot.training.config import STEP
 from chatbot.training.optimization import peak_rate
 
 DEFAULTS = "as it is"
@@ -52,7 +53,8 @@ CHOICES: Mapping[str, Settings] = {
     "a stable schedule": ("training.schedule=stable",),
     "AdamW": ("training.optimizer=adamw",),
     "steps of 1,024 tokens": ("training.batch_tokens=1024",),
-    "steps of 4,096 tokens": ("training.batch_tokens=4096",),
+    "steps of 2,048 tokens": ("training.batch_tokens=2048",),
+    "steps of 8,192 tokens": ("training.batch_tokens=8192",),
     "4,096 pieces": ("tokenizer.vocabulary=4096",),
     "16,384 pieces": ("tokenizer.vocabulary=16384",),
     "BPE pieces": ("tokenizer.algorithm=bpe",),
@@ -142,7 +144,7 @@ def absolute(setting: str, family: str, size: str) -> str:
 def steps(settings: Settings, tokens: int) -> int:
     """Of so many thousand tokens in all."""
     of_step = dict(setting.split("=") for setting in settings).get("training.batch_tokens")
-    return round(1000 * tokens / int(of_step or TrainingConfig().batch_tokens))
+    return round(1000 * tokens / int(of_step or STEP))
 
 
 def spent() -> float:

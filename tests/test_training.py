@@ -358,6 +358,11 @@ def test_a_large_corpus_is_gone_through_more_often(tokens: int, most: float) -> 
     assert TrainingConfig(epochs=3, steps=10).most_epochs(tokens) == 0
 
 
+def test_steps_are_larger_where_there_is_more_to_learn_from() -> None:
+    assert TrainingConfig().tokens_of_step(MANY) == 2 * TrainingConfig().tokens_of_step(MANY - 1)
+    assert TrainingConfig(batch_tokens=7).tokens_of_step(MANY) == 7
+
+
 def test_steps_are_not_limited_by_the_corpus(make: Make) -> None:
     trainer = make(steps=40, epochs=1)
     assert len(of_kind(list(trainer.run()), StepDone)) == 40 > len(trainer.batches.plan())
@@ -754,7 +759,7 @@ def evaluation_batches(trainer: Trainer) -> int:
         ({"minutes": 0.0}, "needs a length"),
         ({"minutes": -1.0}, "needs a length"),
         ({"steps": -1}, "needs a length"),
-        ({"batch_tokens": 0}, "batch_tokens must be over 0"),
+        ({"batch_tokens": -1}, "batch_tokens must not be negative"),
         ({"learning_rate": math.nan}, "learning_rate must be a finite number"),
         ({"learning_rate": math.inf}, "learning_rate must be a finite number"),
         ({"seed": 1 << 64}, "seed must be under"),

@@ -69,7 +69,9 @@ class Kind:
         """What is learned from, the same for all sizes."""
         model: type[AnyModel] = FAMILIES.load(self.family)
         found = learned(train, self.examples, model.learns_prompt)
-        return Batches(found, model.batch, self.training.batch_tokens, self.training.seed)
+        return Batches(
+            found, model.batch, self.training.tokens_of_step(len(train.tokens)), self.training.seed
+        )
 
     def model(self, size: str) -> AnyModel:
         """A new model of a size; settings that do not suit it are a ConfigError."""

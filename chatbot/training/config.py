@@ -12,6 +12,7 @@ from chatbot.engines.base import Precision
 from chatbot.errors import ConfigError
 
 MANY = 2_000_000  # tokens of a corpus that is not small
+STEP = 4096  # tokens that a step learns from such a corpus; docs/training.md has the figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,9 @@ class TrainingConfig:
         "one of two million tokens; 0 for no limit",
     )
     batch_tokens: int = setting(
-        2048, "tokens of a step, padding included; a token that is only read counts a quarter"
+        0,
+        "tokens of a step, padding included; a token that is only read counts a quarter; 0 for 4,096, or "
+        "2,048 from a corpus of fewer than two million",
     )
     learning_rate: float = setting(
         0.0, "its highest value, after the warm-up; 0 for what suits model and optimizer"
@@ -62,6 +65,10 @@ class TrainingConfig:
         limit = 2 * self.epochs if tokens >= MANY else self.epochs
         return limit if self.minutes and not self.steps else 0.0
 
+    def tokens_of_step(self, tokens: int) -> int:
+        """How many tokens of a corpus of so many a step learns from."""
+        return self.batch_tokens or (STEP if tokens >= MANY else STEP // 2)
+
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
@@ -71,7 +78,7 @@ class TrainingConfig:
             raise ConfigError(f"seed must be under 2**63, not {self.seed}")
         if self.minutes < 0 or self.steps < 0 or not (self.minutes or self.steps):
             raise ConfigError("training needs a length: minutes or steps, over 0")
-        for name in ("batch_tokens", "clip", "evaluations"):
+        for name in ("clip", "evaluations"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be over 0, not {getattr(self, name)}")
         for name in ("warmup", "final_rate", "label_smoothing"):
@@ -79,6 +86,7 @@ class TrainingConfig:
                 raise ConfigError(f"{name} must be at least 0 and under 1, not {getattr(self, name)}")
         for name in (
             "epochs",
+            "batch_tokens",
             "learning_rate",
             "weight_decay",
             "warmup_steps",

@@ -111,7 +111,11 @@ class Trainer:
         sampling: SamplingConfig,
         world: World | None = None,
     ) -> None:
-        config = dataclasses.replace(config, learning_rate=peak_rate(model, config))
+        config = dataclasses.replace(
+            config,
+            learning_rate=peak_rate(model, config),
+            batch_tokens=config.tokens_of_step(len(train.tokens)),
+        )
         self.model, self.checkpoint, self.config = model, checkpoint, config
         self.world = world or World()
         self.device = TorchEngine(model).device
