@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -141,7 +142,10 @@ def test_settings_that_are_not_given_are_the_bots_own(bot: Bot, call: Call) -> N
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (("--temperature", "hot"), "'--temperature' / '-t': temperature must be a number, not 'hot'"),
+        (
+            ("--temperature", "hot"),
+            "'--temperature' / '--temp' / '-t': temperature must be a number, not 'hot'",
+        ),
         (("--top-p", "2"), "'--top-p': top_p must be over 0 and at most 1, not 2.0"),
         (("-n", "0"), "max_tokens must be from 1 to 10,000, not 0"),
         (("--device", "tpu"), "'tpu' is not one of"),
@@ -241,8 +245,38 @@ def test_the_version(call: Call) -> None:
     assert outcome(call("--version")) == (f"chatbot, version {__version__}\n", "", 0)
 
 
-def test_an_unknown_command_is_a_usage_error(call: Call) -> None:
-    assert call("chta").exit_code == 2
+@pytest.mark.parametrize(("name", "meant"), [("chta", "chat"), ("trian", "train"), ("Compare", "compare")])
+def test_a_misspelt_command_is_a_usage_error(call: Call, name: str, meant: str) -> None:
+    result = call(name, "corpora/cornell")
+    assert result.exit_code == 2
+    assert f"Did you mean '{meant}'?" in result.stderr
+
+
+def test_what_is_no_command_is_answered(bot: Bot, call: Call) -> None:
+    assert outcome(call("Where are you?", "-t", "0")) == ("Hi.\n", "", 0)
+    assert outcome(call("-t", "0"))[2] == 2
+    assert "quotation marks" in call("where", "are", "you").stderr
+
+
+def test_what_comes_through_a_pipe_is_answered(tmp_path: Path) -> None:
+    assert piped(tmp_path, "echo hello | chatbot").stdout == "Hi there.\n"
+
+
+def test_verbose_tells_how_fast_a_reply_came_and_its_seed(bot: Bot, call: Call) -> None:
+    told = call("chat", "-p", "hello", "--verbose").stderr
+    assert re.fullmatch(r"3 tokens, [\d,]+ tokens/s, the first after \d+ ms, seed \d+\n", told)
+    assert ", seed 7\n" in call("chat", "-p", "hello", "--verbose", "--seed", "7").stderr
+
+
+def test_without_streaming_the_same_is_written(bot: Bot, call: Call) -> None:
+    assert call("chat", "-p", "hello", "--no-stream").stdout == "Hi.\n"
+
+
+def test_paths_shows_where_everything_is(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATBOT_HOME", str(tmp_path / "home"))
+    lines = call("paths").stdout.splitlines()
+    assert len(lines) == 5
+    assert sum(str(tmp_path / "home") in line for line in lines) == 4
 
 
 # What follows runs the program with a scripted bot, in a process of its own.

@@ -385,5 +385,6 @@ def test_the_status_line_says_who_and_how() -> None:
     assert status("owl", session) == "owl is loading ..."
     session.loading.set_result(bot)
     assert status("owl", session) == "a[31mb  temperature 0  /help"
-    session.last, session.speed = bot.reply("hello"), 1234.0
+    session.last = bot.reply("hello")
+    session.watch.tokens, session.watch.seconds = 1234, 1.0
     assert "1,234 tokens/s  3 of 96 tokens of context" in status("owl", session)

@@ -6,6 +6,7 @@ Nothing of a command is imported until it is used: `chatbot --help` must not wai
 from __future__ import annotations
 
 import ast
+import difflib
 import errno
 import importlib.util
 import sys
@@ -26,6 +27,7 @@ COMMANDS = Registry(
         "compare": "chatbot.cli.compare:compare",
         "eval": "chatbot.cli.eval:eval_",
         "list": "chatbot.cli.list:list_",
+        "paths": "chatbot.cli.paths:paths",
         "report": "chatbot.cli.report:report",
         "train": "chatbot.cli.train:train",
     },
@@ -43,6 +45,24 @@ class Failure(click.ClickException):
 
 class Commands(click.Group):
     """Loads its commands when they are asked for, and turns errors into lines and exit codes."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """What is no command is a text to reply to, as is what comes through a pipe."""
+        if not args and sys.stdin is not None and not sys.stdin.isatty():
+            args = ["chat"]
+        elif args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            args = ["chat", "--prompt", *self._prompt(args)]
+        return super().parse_args(context, args)
+
+    def _prompt(self, args: list[str]) -> list[str]:
+        """A text and options; a misspelt command, or a text without quotation marks, is wrong usage."""
+        near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.7)
+        if near:
+            told = f"No such command '{printable(args[0])}'. Did you mean '{near[0]}'?"
+            raise click.UsageError(f"{told} (To have it answered: chatbot chat -p ...)")
+        if len(args) > 1 and not args[1].startswith("-"):
+            raise click.UsageError("To have a text answered, put it in quotation marks.")
+        return args
 
     def list_commands(self, context: click.Context) -> list[str]:
         """The names, imports nothing."""

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,9 @@ from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
 from chatbot.terminal import batch, typeahead
 from chatbot.terminal.text import printable
+
+if TYPE_CHECKING:
+    from chatbot.terminal.session import Opening
 
 HELP = """Talk to a bot, or have it answer a pipe.
 
@@ -46,6 +49,8 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 @click.option("--lines", is_flag=True, help="Reply to each line of the input by itself.")
 @click.option("--json", "as_json", is_flag=True, help="Write pieces, probabilities and attention as JSON.")
 @click.option("--attention", is_flag=True, help="Show what each word of a reply looked at (not on stdout).")
+@click.option("-v", "--verbose", is_flag=True, help="Say how fast each reply came, and its seed (on stderr).")
+@click.option("--stream/--no-stream", default=True, help="Whether a reply is shown while it is made.")
 @click.option("--log", is_flag=True, help="Keep the conversation on disk; -c goes on with it.")
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the conversation kept last.")
 @click.option(
@@ -77,6 +82,8 @@ def chat(
     lines: bool,
     as_json: bool,
     attention: bool,
+    verbose: bool,
+    stream: bool,
     log: bool,
     go_on: bool,
     history: bool,
@@ -95,7 +102,7 @@ def chat(
     if talking:
         loader = partial(load, device=device, engine=engine, style=style, settings=settings, backward=other)
         with typeahead.kept():
-            _talk(folder, loader, attention, log, go_on, history)
+            _talk(folder, loader, _opening(attention, verbose, log, go_on, history))
         return
     if log or go_on:
         raise click.UsageError("--log and --continue are for a conversation, not for one prompt or a pipe")
@@ -104,8 +111,11 @@ def chat(
         bot = load(folder, device, engine, style, settings, other)
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
-    answer = batch.answer_json if as_json else batch.answer
-    answer(prompts, bot.responder, _write, _show_attention if attention else None)
+    show = _show_attention if attention else None
+    if as_json:
+        batch.answer_json(prompts, bot.responder, _write, show)
+    else:
+        batch.answer(prompts, bot.responder, _write if stream else _by_line, show, _tell if verbose else None)
 
 
 def load(
@@ -126,17 +136,24 @@ def load(
     return bot.with_sampling(override(sampling, given(SamplingConfig, settings), "sampling"))
 
 
-def _talk(
-    folder: Path, load: Callable[[Path], Bot], attention: bool, log: bool, go_on: bool, history: bool
-) -> None:
-    # prompt-toolkit takes 0.2 s that an answer to a pipe need not wait
-    from chatbot.terminal import repl, transcript
+def _opening(attention: bool, verbose: bool, log: bool, go_on: bool, history: bool) -> Opening:
+    from chatbot.terminal import transcript
+    from chatbot.terminal.session import Opening
 
     file = transcript.newest() if go_on else transcript.fresh() if log else None
-    turns = transcript.read(file) if file and go_on else ()
-    opening = repl.Opening(
-        attention="strip" if attention else "", turns=turns, log=file, history=history, edit=_edit
+    return Opening(
+        attention="strip" if attention else "",
+        verbose=verbose,
+        turns=transcript.read(file) if file and go_on else (),
+        log=file,
+        history=history,
+        edit=_edit,
     )
+
+
+def _talk(folder: Path, load: Callable[[Path], Bot], opening: Opening) -> None:
+    from chatbot.terminal import repl  # prompt-toolkit takes 0.2 s that an answer to a pipe need not wait
+
     repl.run(str(folder), lambda name: load(checkpoint.find(name)), opening)
 
 
@@ -176,6 +193,21 @@ def _write(text: str) -> None:
         raise
     except OSError as error:
         raise ChatbotError(f"the reply cannot be written: {error.strerror or error}") from None
+
+
+_line: list[str] = []
+
+
+def _by_line(text: str) -> None:
+    """Write a reply when it is whole."""
+    _line.append(text)
+    if text.endswith("\n"):
+        _write("".join(_line))
+        _line.clear()
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _show_attention(reply: Reply) -> None:

@@ -12,7 +12,8 @@ from chatbot.config import help_of, override
 from chatbot.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
-SHORT = {"temperature": "-t", "top_k": "-k", "max_tokens": "-n"}  # one-letter names of fields
+# Other names of fields.
+SHORT = {"temperature": ("--temp", "-t"), "top_k": ("-k",), "max_tokens": ("-n",)}
 
 
 def options_for(config: type[Any], without: Sequence[str] = ()) -> Callable[[F], F]:
@@ -31,7 +32,7 @@ def options_for(config: type[Any], without: Sequence[str] = ()) -> Callable[[F],
 
     def decorate(command: F) -> F:
         for field in reversed([field for field in dataclasses.fields(config) if field.name not in without]):
-            names = [f"--{field.name.replace('_', '-')}", *filter(None, [SHORT.get(field.name)])]
+            names = [f"--{field.name.replace('_', '-')}", *SHORT.get(field.name, ())]
             text = help_of(config, field.name)
             command = click.option(*names, field.name, metavar="VALUE", callback=check, help=text)(command)
         return command

@@ -14,6 +14,7 @@ from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.replying import Reply, ReplyEnd, ReplyStart, Responder
 from chatbot.terminal import replies
+from chatbot.terminal.stopwatch import Stopwatch
 from chatbot.terminal.text import escaped
 
 Show = Callable[[Reply], None]
@@ -22,17 +23,26 @@ NO_PROMPT = (ReplyStart(()), ReplyEnd("finished"))
 
 
 def answer(
-    prompts: Iterable[str], responder: Responder, write: replies.Write, show: Show | None = None
+    prompts: Iterable[str],
+    responder: Responder,
+    write: replies.Write,
+    show: Show | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> None:
     """Write one line for each prompt: its reply. Every prompt is a conversation of its own.
 
-    A prompt without words gets an empty line, so that the n-th reply is the n-th prompt's.
+    A prompt without words gets an empty line, so that the n-th reply is the n-th prompt's. tell: is told of
+    each reply how fast it came, and by which seed.
     """
     for prompt in prompts:
         if has_words(prompt):
-            reply = replies.show(responder.reply(_only(prompt)), write)
+            seeded = responder.with_sampling(with_seed(responder.sampling)) if tell else responder
+            watch = Stopwatch()
+            reply = replies.show(watch.watch(seeded.reply(_only(prompt))), write)
             write("\n")
             _go_on_after(reply, show)
+            if tell:
+                tell(watch.told(seeded.sampling.seed))
         else:
             write("\n")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -33,9 +32,9 @@ from chatbot.bot import Bot
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
-from chatbot.terminal import commands, comparing, replies, transcript
+from chatbot.terminal import batch, commands, comparing, replies, transcript
 from chatbot.terminal.attention import AttentionMap
-from chatbot.terminal.session import Look, Session, nobody_asks
+from chatbot.terminal.session import Opening, Session
 from chatbot.terminal.strip import LiveStrip, average
 from chatbot.terminal.text import printable
 from chatbot.terminal.wrapping import Wrapped
@@ -127,13 +126,14 @@ class Repl:
 
     def answered(self, text: str, bot: Bot) -> Reply:
         """A bot's reply, shown while it is made."""
-        sampling = self.session.varied(bot.sampling)
-        events = bot.responder.with_sampling(sampling).reply(self.session.asked(text))
-        line, began = Wrapped(self.write, self.width), time.perf_counter()
+        sampling, watch = self.session.varied(bot.sampling), self.session.watch
+        if self.session.verbose:
+            sampling = batch.with_seed(sampling)
+        events = watch.watch(bot.responder.with_sampling(sampling).reply(self.session.asked(text)))
+        line = Wrapped(self.write, self.width)
         strip = LiveStrip(self.session.console, self.write, lambda: line.column)
         watched = strip.watched(events) if self.live and self.session.attention else events
         reply = replies.show(watched, line.add)
-        self.session.speed = len(reply.tokens) / max(time.perf_counter() - began, 1e-6)
         strip.clear()
         line.end()
         self.finish(reply)
@@ -141,6 +141,8 @@ class Repl:
             self.session.console.print(average(reply, self.session.console))
         if self.session.attention == "map":
             self.session.console.print(AttentionMap(reply))
+        if self.session.verbose:
+            self.say(watch.told(sampling.seed))
         return reply
 
     def compared(self, text: str, rivals: tuple[Bot, ...]) -> Reply:
@@ -180,20 +182,6 @@ class Repl:
             return ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Opening:
-    """How a conversation begins.
-
-    history: whether what is typed is kept for the arrow keys. edit: as in Session.
-    """
-
-    attention: Look = ""
-    turns: tuple[Turn, ...] = ()
-    log: Path | None = None
-    history: bool = True
-    edit: Callable[[str], str | None] = nobody_asks
-
-
 def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
     """Talk to a bot in this terminal. Where stdout is redirected, it gets the replies alone.
 
@@ -202,7 +190,7 @@ def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
     redirected, name = not sys.stdout.isatty(), Path(folder).resolve().name
     console = Console(stderr=redirected, highlight=False)
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
-    session.edit = opening.edit
+    session.edit, session.verbose = opening.edit, opening.verbose
     # None where it can be: prompt-toolkit looks after a TERM=dumb only where it chose the output itself.
     output = create_output(sys.stderr) if redirected else None
     kept = history(paths.history_file()) if opening.history else InMemoryHistory()
@@ -237,7 +225,10 @@ def status(name: str, session: Session) -> str:
     bot, told = session.bot, []
     if session.last:
         limit = bot.responder.examples.prompt_limit
-        told = [f"{session.speed:,.0f} tokens/s", f"{len(session.last.prompt)} of {limit} tokens of context"]
+        told = [
+            f"{session.watch.speed:,.0f} tokens/s",
+            f"{len(session.last.prompt)} of {limit} tokens of context",
+        ]
     names = " or ".join(printable(one.name) for one in session.rivals or (bot,))
     drawn = f"temperature {session.sampling.temperature:g}"
     return "  ".join([names, drawn, *told, *(["kept"] if session.log else []), "/help"])

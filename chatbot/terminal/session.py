@@ -15,6 +15,7 @@ from chatbot.bot import Bot
 from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.replying import Reply, Responder
+from chatbot.terminal.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from chatbot.nearest import Nearest
@@ -26,6 +27,22 @@ Look = Literal["", "strip", "map"]  # what shows where a reply looked: nothing, 
 def nobody_asks(question: str) -> str:
     """An answer where nobody can be asked."""
     return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """How a conversation begins.
+
+    verbose: whether each reply's speed and seed are told. history: whether what is typed is kept for the
+    arrow keys. The others as in Session.
+    """
+
+    attention: Look = ""
+    verbose: bool = False
+    turns: tuple[Turn, ...] = ()
+    log: Path | None = None
+    history: bool = True
+    edit: Callable[[str], str | None] = nobody_asks
 
 
 @dataclass
@@ -54,7 +71,8 @@ class Session:
     load: Callable[[str], Bot] = Bot.load
     log: Path | None = None
     nearest: Nearest | None = None
-    speed: float = 0.0  # tokens a second of the last reply
+    verbose: bool = False
+    watch: Stopwatch = field(default_factory=Stopwatch)  # of the last reply
     kept: set[Path] = field(default_factory=set)  # files that this conversation was saved in
 
     @classmethod

@@ -1,0 +1,24 @@
+"""Show the folders and files that chatbot uses."""
+
+from __future__ import annotations
+
+import click
+
+from chatbot import paths as places
+from chatbot.terminal.text import printable
+
+
+@click.command("paths", help=__doc__)
+def paths() -> None:
+    """A line for each; CHATBOT_HOME moves all that are not in this folder."""
+    from chatbot.terminal import comparing, transcript
+
+    here, users = places.checkpoint_folders()
+    for name, path in {
+        "bots here": here.absolute(),
+        "your bots": users,
+        "what you typed": places.history_file(),
+        "conversations kept": transcript.folder(),
+        "comparisons": comparing.file(),
+    }.items():
+        click.echo(f"{name:20}{printable(str(path))}")
