@@ -38,6 +38,7 @@ LINES = {
     "chatbot.replying": 5,
     "chatbot.training": 5.5,  # its samples are replies
     "chatbot.bot": 5.5,
+    "chatbot.attribution": 5.6,
     "chatbot.evaluation": 5.7,
     "chatbot.logs": 5.7,  # of trainings
     "chatbot.terminal": 6,
@@ -182,6 +183,7 @@ def test_the_foundations_need_nothing_but_python() -> None:
 
 def test_few_modules_need_torch() -> None:
     expected = {
+        "chatbot.attribution.methods",
         "chatbot.batches",
         "chatbot.engines.torch",
         "chatbot.logs.tensorboard",
@@ -198,7 +200,7 @@ def test_few_modules_need_torch() -> None:
     assert {m for m in importers("torch") if not inside(m, "chatbot.models")} == expected
 
 
-def test_only_training_and_the_torch_engine_know_models() -> None:
+def test_only_training_attribution_and_the_torch_engine_know_models() -> None:
     users = {
         module
         for module in MODULES
@@ -207,7 +209,7 @@ def test_only_training_and_the_torch_engine_know_models() -> None:
         and not inside(module, "chatbot.models")
         and not imported.startswith("chatbot.models.config")  # plain settings
     }
-    assert users <= {"chatbot.engines.torch", "chatbot.training.trainer"}
+    assert users <= {"chatbot.attribution.methods", "chatbot.engines.torch", "chatbot.training.trainer"}
 
 
 def test_the_screen_never_sees_a_model() -> None:
