@@ -36,7 +36,7 @@ class About:
 ABOUT: Mapping[str, About] = {
     "weights": About("the model's own weights", "Luong et al. 2015, eq. 7; Vaswani et al. 2017, eq. 1"),
     "rollout": About("weights rolled out through all layers", "Abnar & Zuidema 2020, eq. 1", ("gpt",)),
-    "norms": About("weights times the norms of what they carry", "Kobayashi et al. 2020, eq. 3"),
+    "norms": About("weights times the norms of what they carry", "Kobayashi et al. 2020, section 3"),
     "gradient": About("gradient times input", "Shrikumar et al. 2016"),
 }
 # Whose removals move the reply's probability most (benchmarks/faithfulness.py).

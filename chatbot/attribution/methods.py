@@ -66,7 +66,7 @@ def rollout(model: AnyModel, prompt: Ids, reply: Ids) -> Tensor:
 @_unpadded
 def norms(model: AnyModel, prompt: Ids, reply: Ids) -> Tensor:
     """Of the last layer, the length of what each place adds to the output (T, S): ||sum over heads of
-    alpha f(x)||, f the value through the output projection (Kobayashi et al. 2020, eq. 3 and 4)."""
+    alpha f(x)||, f the value through the output projection (Kobayashi et al. 2020, section 3)."""
     trace = traced(model, prompt, reply)
     looked = over_prompt(trace, trace.weights[0, -1], reply)  # (H, T, S)
     carried = trace.carried[0, -1, :, : len(prompt)]  # (H, S, D)

@@ -102,9 +102,9 @@ class SelfAttention(nn.Module):
     def carried(self, value: Tensor) -> Tensor:
         """What each place has to give through each head: values (B, groups, M, K) -> (B, H, M, D).
 
-        f(x) of Kobayashi et al. 2020, eq. 4: the value through the head's part of the output projection.
+        f(x) of Kobayashi et al. 2020, section 3: the value through the head's part of the output projection.
         """
-        parts = self.out.weight.unflatten(1, (self.heads, self.size))  # (D, H, K)
+        parts = self.out.weight.view(-1, self.heads, self.size)  # (D, H, K)
         return torch.einsum("bhmk,dhk->bhmd", self.spread(value), parts)
 
     def spread(self, x: Tensor) -> Tensor:
