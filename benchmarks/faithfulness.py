@@ -3,13 +3,13 @@
     python -m benchmarks.faithfulness corpora/cornell cornell-gpt cornell-seq2seq
     python -m benchmarks.faithfulness corpora/cornell cornell-gpt --humans  # of what humans replied
 
-Comprehensiveness and sufficiency of DeYoung et al. 2020 (eq. 1 and 2), in nats per token of the reply instead
-of a class's probability, and averaged over shares of the prompt's words (their AOPC, without the bin that is
-empty). Comprehensiveness: how much less probable the reply is without the words of most weight; more is better.
+Comprehensiveness and sufficiency of DeYoung et al. 2020 (section 4), in nats per token of the reply instead
+of a class's probability, and averaged over shares of the prompt's words (their AOPC, without the empty bin).
+Comprehensiveness: how much less probable the reply is without the words of most weight; more is better.
 Sufficiency: how much less probable it is given those words alone; less is better. Replies are the bot's own,
 greedy: the map under a reply is a claim about how that reply came to be. A word's weight is the sum over its
-tokens, the mean over the reply's. Marks and the shape of the conversation stay. 95 % intervals are bootstraps
-over replies; the last columns are paired differences from random order.
+tokens, the mean over the reply's. Words are those of all turns that the bot saw; marks stay. 95 % intervals
+are bootstraps over replies; gains are paired: the better, the further above 0 both are.
 """
 
 from __future__ import annotations
@@ -36,7 +36,15 @@ BINS = (0.1, 0.2, 0.5)  # shares of a prompt's words
 FEWEST = 5  # words of a prompt: of fewer, all orders take the same
 DRAWS = 5  # random orders of each prompt
 RESAMPLES = 2000
-RANDOM = "random order"
+COLUMNS = (
+    "",
+    "comprehensiveness",
+    "sufficiency",
+    "gain on random",
+    "gain on random (sufficiency)",
+    "gain on weights",
+    "gain on weights (sufficiency)",
+)
 
 Floats = NDArray[np.float64]
 Order = Sequence[int]  # a prompt's words, that of most weight first
@@ -53,7 +61,9 @@ def main(corpus: Path, names: tuple[str, ...], count: int, humans: bool) -> None
         bot = Bot.load(name, engine="torch")
         examples = list(chosen(bot, corpus, count, humans))
         click.echo(f"\n{bot.name} ({bot.family}), {len(examples)} replies\n")
-        click.echo("| | comprehensiveness | sufficiency | more than random | less than random |\n" + "|---" * 5 + "|")
+        click.echo(
+            "| | comprehensiveness | sufficiency | more than random | less than random |\n" + "|---" * 5 + "|"
+        )
         for line in lines(bot, examples):
             click.echo(line)
 
@@ -72,7 +82,7 @@ def chosen(bot: Bot, corpus: Path, count: int, humans: bool) -> Iterator[Example
 
 
 def words(prompt: Sequence[int], pieces: Sequence[str]) -> list[list[int]]:
-    """Where the tokens of each word stand: a word begins at a space or after a mark, and marks are in none."""
+    """Where each word's tokens stand: a word begins at a space or after a mark, and marks are in none."""
     found: list[list[int]] = []
     after_mark = True
     for at, (token, piece) in enumerate(zip(prompt, pieces, strict=True)):
@@ -85,14 +95,18 @@ def words(prompt: Sequence[int], pieces: Sequence[str]) -> list[list[int]]:
 
 
 def lines(bot: Bot, examples: Sequence[Example]) -> Iterator[str]:
-    """A line of the table for each method, and one for random order."""
+    """A line of the table for random order, and one for each method."""
     places = [words(e.prompt, [bot.checkpoint.tokenizer.piece(t) for t in e.prompt]) for e in examples]
     tokens = np.array([len(example.reply) for example in examples], np.float64)
     random = np.mean([measured(bot, examples, places, order) for order in shuffled(places)], axis=0)
-    yield _line(RANDOM, random, tokens)
-    for method in methods_for(bot.family):
-        orders = ordered(bot, method, examples, places)
-        yield _line(method, measured(bot, examples, places, orders), tokens, random)
+    found = {
+        method: measured(bot, examples, places, ordered(bot, method, examples, places))
+        for method in methods_for(bot.family)
+    }
+    yield _line("random order", random, tokens, [])
+    for method, own in found.items():
+        rivals = [random] if own is found["weights"] else [random, found["weights"]]
+        yield _line(method, own, tokens, rivals)
 
 
 def shuffled(places: Sequence[Sequence[list[int]]]) -> Iterator[list[Order]]:
@@ -121,7 +135,7 @@ def measured(
     places: Sequence[Sequence[list[int]]],
     orders: Sequence[Order],
 ) -> Floats:
-    """Comprehensiveness and sufficiency of each reply, in nats of all its tokens, the mean over bins: (2, N)."""
+    """Comprehensiveness and sufficiency of each reply, nats of all its tokens, the mean over bins: (2, N)."""
     changed = list(examples)
     for share in BINS:
         cut = [taken(found, order, share) for found, order in zip(places, orders, strict=True)]
@@ -143,16 +157,21 @@ def without(example: Example, gone: set[int]) -> Example:
     return Example([token for at, token in enumerate(example.prompt) if at not in gone], example.reply)
 
 
-def _line(name: str, found: Floats, tokens: Floats, random: Floats | None = None) -> str:
-    """Figures per token, and what they are more (comprehensiveness) and less (sufficiency) than random's."""
+def _line(name: str, found: Floats, tokens: Floats, rivals: Sequence[Floats]) -> str:
+    """Figures per token, and what is gained on each rival: more comprehensiveness, less sufficiency."""
     cells = []
     for part in found:
         value = figure(Statistic.ratio(part, tokens), RESAMPLES, 0)
         cells.append(f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})")
-    for one, other in [] if random is None else [(found[0], random[0]), (random[1], found[1])]:
-        gain = difference(Statistic.ratio(one, tokens), Statistic.ratio(other, tokens), RESAMPLES, 0)
-        cells.append(f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})")
-    return f"| {name} | " + " | ".join([*cells, *[""] * (4 - len(cells))]) + " |"
+    for rival in rivals:
+        pairs = [(found[0], rival[0]), (rival[1], found[1])]
+        cells += [_gain(Statistic.ratio(a, tokens), Statistic.ratio(b, tokens)) for a, b in pairs]
+    return f"| {name} | " + " | ".join([*cells, *[""] * (len(COLUMNS) - 1 - len(cells))]) + " |"
+
+
+def _gain(one: Statistic, other: Statistic) -> str:
+    gain = difference(one, other, RESAMPLES, 0)
+    return f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What each word of a reply is put down to: methods that share it out over the words of the prompt.
 
-A method is a function of a model, a prompt's ids and a reply's ids; it gives for each token of the reply shares
-of the prompt's tokens (T, S) that are not negative and sum to 1. docs/attention.md says what each is, and
-which tells the truth. Importing this imports no torch; using a method does.
+A method is a function of a model, a prompt's ids and a reply's ids; it gives for each token of the reply
+shares of the prompt's tokens, (T, S), that are not negative and sum to 1. docs/attention.md says what each
+is, and which tells the truth. Importing this imports no torch; using a method does.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def methods_for(family: str) -> list[str]:
 
 
 def default_for(family: str) -> str:
-    """The method that told most of the truth about the family; of one that was never measured, its weights."""
+    """The method that told most of the truth about the family; its weights where none was measured."""
     return DEFAULTS.get(family, "weights")
 
 
 def checked(method: str | None, family: str) -> str:
-    """The method, or the family's default for None. An unknown one, or one of other families, is a ConfigError."""
+    """The method, or the family's default for None. One that it has not is a ConfigError."""
     if method is None:
         return default_for(family)
     if method not in METHODS:

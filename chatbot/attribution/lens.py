@@ -21,7 +21,7 @@ class Lens:
 
     @classmethod
     def of(cls, bot: Bot) -> Lens:
-        """The bot's own model where torch runs it; else it is loaded again, with torch. Keep it: that takes time."""
+        """The bot's own model if torch runs it; else it is loaded again, with torch: keep what you get."""
         engine = bot.responder.engine
         if not isinstance(engine, TorchEngine):
             config = bot.checkpoint.config

@@ -76,8 +76,8 @@ def norms(model: AnyModel, prompt: Ids, reply: Ids) -> Tensor:
 
 @_unpadded
 def gradient(model: AnyModel, prompt: Ids, reply: Ids) -> Tensor:
-    """Gradient times input (T, S): |x . d log p(token) / dx| for the embedding x of each of the prompt's tokens
-    (Shrikumar et al. 2016, eq. 1; its absolute value, since a share has no sign)."""
+    """Gradient times input (T, S): |x . d log p(token) / dx| for the embedding x of each token of the prompt
+    (Shrikumar et al. 2016; its absolute value, since a share has no sign)."""
     looked = slopes(model, prompt, reply).sum(-1).abs()
     return shares(looked, traced(model, prompt, reply).mask[0])
 
@@ -102,7 +102,7 @@ def over_prompt(trace: Trace, looked: Tensor, reply: Ids) -> Tensor:
 
 
 def shares(looked: Tensor, mask: Tensor) -> Tensor:
-    """Rows (..., S) that are not negative, as shares of what falls on the mask (S); even ones where nothing does."""
+    """Rows (..., S), not negative, as shares of what falls on the mask (S); even ones if nothing does."""
     looked = torch.where(mask, looked.float(), 0.0)
     total = looked.sum(-1, keepdim=True)
     even = mask / mask.sum()
@@ -120,7 +120,7 @@ def slopes(model: AnyModel, prompt: Ids, reply: Ids) -> Tensor:
     with torch.enable_grad(), _read(model) as read:
         features, targets = model.predict(batch)
         places = (targets[0] != IGNORE).nonzero().squeeze(1)  # (T)
-        logs = model.output(features[rows, places]).float().log_softmax(-1)  # (T, V)
+        logs = model.output(features[rows, places]).log_softmax(-1)  # (T, V)
         said = logs[rows, torch.tensor(list(reply), device=device)].sum()
     (slope,) = torch.autograd.grad(said, read[:1])
     return (read[0].detach() * slope)[:, : len(prompt)]
@@ -128,7 +128,7 @@ def slopes(model: AnyModel, prompt: Ids, reply: Ids) -> Tensor:
 
 @contextmanager
 def _read(model: AnyModel) -> Iterator[list[Tensor]]:
-    """The embeddings that the model reads meanwhile, in their order: the prompt's are the first of the first."""
+    """The embeddings that the model reads meanwhile, in their order: the first begin with the prompt's."""
     read: list[Tensor] = []
 
     def keep(module: nn.Module, tokens: object, embedded: Tensor) -> Tensor:
