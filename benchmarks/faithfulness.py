@@ -1,4 +1,4 @@
-"""Which attention tells the truth: words are taken out of prompts in its order, and replies are asked for again.
+"""Which attention tells the truth: words leave prompts in its order, and replies are asked for again.
 
     python -m benchmarks.faithfulness corpora/cornell cornell-gpt cornell-seq2seq
     python -m benchmarks.faithfulness corpora/cornell cornell-gpt --humans  # of what humans replied
