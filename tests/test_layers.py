@@ -43,6 +43,7 @@ LINES = {
     "chatbot.logs": 5.7,  # of trainings
     "chatbot.terminal": 6,
     "chatbot.report": 6.5,
+    "chatbot.drawing": 6.5,
     "chatbot.cli": 7,
     "chatbot.__main__": 7,
 }
@@ -221,12 +222,13 @@ def test_the_screen_never_sees_a_model() -> None:
 @pytest.mark.parametrize(
     ("package", "users"),
     [
-        ("rich", ("chatbot.terminal", "chatbot.cli")),
+        ("rich", ("chatbot.terminal", "chatbot.cli", "chatbot.drawing.picture")),  # there: widths of text
         ("prompt_toolkit", ("chatbot.terminal",)),
         ("click", ("chatbot.cli",)),
         ("sentencepiece", ("chatbot.tokenizer",)),
         ("safetensors", ("chatbot.checkpoint",)),
         ("platformdirs", ("chatbot.paths",)),
+        ("matplotlib", ("chatbot.drawing.picture",)),
     ],
 )
 def test_a_library_is_used_in_its_place_only(package: str, users: tuple[str, ...]) -> None:

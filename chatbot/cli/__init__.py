@@ -22,6 +22,7 @@ from chatbot.terminal.text import printable
 COMMANDS = Registry(
     "command",
     {
+        "attend": "chatbot.cli.attend:attend",
         "chat": "chatbot.cli.chat:chat",
         "eval": "chatbot.cli.eval:eval_",
         "list": "chatbot.cli.list:list_",

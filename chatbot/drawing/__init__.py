@@ -1,1 +1,1 @@
-"""Attention outside of the terminal: a page to open in a browser, a picture for a lecture, values for programs."""
+"""Attention outside of the terminal: a page to point at, a picture for a lecture, values for programs."""

@@ -12,7 +12,7 @@ let kept = null;
 
 function tint(word, share) {
   word.className = "word";
-  word.dataset.share = share === null ? "" : Math.round(100 * share);
+  word.dataset.share = share === null ? "" : Math.round(100 * share) || "";
   if (share !== null && strongest) word.classList.add(`w${Math.round(levels * share / strongest)}`);
 }
 

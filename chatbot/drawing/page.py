@@ -45,25 +45,29 @@ def page(reply: Reply, method: str, bot: str) -> str:
     """The page for a reply whose attention is that method's."""
     found = words(reply)
     strongest = max((weight for row in found.rows for weight in row.weights), default=0.0)
-    mean = [sum(column) / len(found.rows) for column in zip(*(row.weights for row in found.rows), strict=True)]
+    mean = [
+        sum(column) / len(found.rows) for column in zip(*(row.weights for row in found.rows), strict=True)
+    ]
     style, script = (_packaged(name) for name in ("page.css", "page.js"))
     style = _tints() + style
-    return _environment().get_template("page.html").render(
-        bot=bot,
-        about=ABOUT[method],
-        method=method,
-        turns=list(_turns(found, [_cell(share, strongest) for share in mean])),
-        words=found.columns,
-        lines=[Line(row.text, _cells(row.weights, strongest), row.marks) for row in found.rows],
-        style=Markup(style),
-        script=Markup(script),
-        hashes={"style": _hash(style), "script": _hash(script)},
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            bot=bot,
+            about=ABOUT[method],
+            method=method,
+            turns=list(_turns(found, [_cell(share, strongest) for share in mean])),
+            words=found.columns,
+            lines=[Line(row.text, _cells(row.weights, strongest), row.marks) for row in found.rows],
+            style=Markup(style),
+            script=Markup(script),
+            hashes={"style": _hash(style), "script": _hash(script)},
+        )
     )
 
 
-def _turns(
-    found: WordAttention, means: Sequence[Cell]
-) -> Iterator[tuple[str, list[tuple[int, str, Cell]]]]:
+def _turns(found: WordAttention, means: Sequence[Cell]) -> Iterator[tuple[str, list[tuple[int, str, Cell]]]]:
     """Each turn's speaker and its words: number, text, and the reply's mean share."""
     numbered = list(enumerate(found.columns))
     for _, turn in itertools.groupby(numbered, key=lambda pair: pair[1].turn):

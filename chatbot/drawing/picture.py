@@ -27,7 +27,9 @@ try:
     from matplotlib.font_manager import fontManager
     from matplotlib.patches import FancyBboxPatch
 except ImportError:
-    raise ChatbotError("a picture needs matplotlib, which is not installed", "pip install -e '.[plot]'") from None
+    raise ChatbotError(
+        "a picture needs matplotlib, which is not installed", "pip install -e '.[plot]'"
+    ) from None
 
 Kind = Literal["png", "svg"]
 UNIT = 0.42  # inches
@@ -42,7 +44,14 @@ INK, DIM, EMPTY = "#26242b", "#8a8590", "#f5f2ee"
 HEAT = LinearSegmentedColormap.from_list("heat", [EMPTY, "#fdd9a8", "#fc9a5c", "#e2502f", "#8f1010"])
 GREY = LinearSegmentedColormap.from_list("grey", [EMPTY, "#77727d"])
 # Scripts that matplotlib's own font has not, where the machine has them.
-FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans")
+FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ def picture(reply: Reply, method: str, bot: str, kind: Kind = "png") -> bytes:
     """The heat map of a reply whose attention is that method's; the same reply gives the same bytes."""
     found = words(reply)
     fonts = {font.name for font in fontManager.ttflist}
-    settings = {
+    settings: dict[Any, Any] = {  # Any: matplotlib's names and their types
         "font.family": [name for name in FONTS if name in fonts],
         "svg.hashsalt": "chatbot",
         "text.parse_math": False,  # a dollar in a reply is a dollar
@@ -72,7 +81,13 @@ def picture(reply: Reply, method: str, bot: str, kind: Kind = "png") -> bytes:
         figure = _Drawing(found, method, bot).figure
         metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(
-            out, format=kind, dpi=DOTS, bbox_inches="tight", pad_inches=0.25, facecolor="white", metadata=metadata
+            out,
+            format=kind,
+            dpi=DOTS,
+            bbox_inches="tight",
+            pad_inches=0.25,
+            facecolor="white",
+            metadata=metadata,
         )
     return out.getvalue()
 
@@ -87,15 +102,15 @@ class _Drawing:
         self.width = max([4.0, *(band[-1].left + band[-1].width for band in bands)])
         self.band_height = len(found.rows) + 2.6
         height = self.band_height * len(bands)
-        self.figure = Figure(figsize=(self.width * UNIT, (height + 3) * UNIT))
+        self.figure = Figure(figsize=(self.width * UNIT, (height + 1.7) * UNIT))
         self.axes = self.figure.add_axes((0, 0, 1, 1))
-        self.axes.set(xlim=(0, self.width), ylim=(height + 1, -2), aspect="equal")
+        self.axes.set(xlim=(0, self.width), ylim=(height - 0.3, -2), aspect="equal")
         self.axes.axis("off")
         self._heading(method, bot)
         for number, band in enumerate(bands):
             self._band(band, number * self.band_height + 0.9)
         if self.strongest:
-            self._scale(height)
+            self._scale(height - 0.75)
 
     def _heading(self, method: str, bot: str) -> None:
         left = -0.25 - max([0.0, *(_width(row.text) for row in self.found.rows)])
@@ -142,7 +157,9 @@ class _Drawing:
             return
         left, right = turn[0].left + 0.1, turn[-1].left + turn[-1].width - 0.1
         self.axes.plot([left, right], [top, top], color=DIM, linewidth=0.8, solid_capstyle="round")
-        self._text((left + right) / 2, top + 0.4, turn[0].speaker, ha="center", size=8.5, color=DIM, style="italic")
+        self._text(
+            (left + right) / 2, top + 0.4, turn[0].speaker, ha="center", size=8.5, color=DIM, style="italic"
+        )
 
     def _scale(self, bottom: float) -> None:
         """What the colours stand for, at the right end."""
@@ -151,7 +168,12 @@ class _Drawing:
         for i in range(steps):
             x = left + wide * i / steps
             patch = FancyBboxPatch(
-                (x, bottom), wide / steps, 0.22, boxstyle="square,pad=0", facecolor=HEAT((i + 0.5) / steps), lw=0
+                (x, bottom),
+                wide / steps,
+                0.22,
+                boxstyle="square,pad=0",
+                facecolor=HEAT((i + 0.5) / steps),
+                lw=0,
             )
             self.axes.add_patch(patch)
         self._text(left - 0.15, bottom + 0.11, "0", ha="right", size=8, color=DIM)

@@ -21,7 +21,5 @@ def values(reply: Reply, method: str) -> Record:
         "method": method,
         "title": title_of(method),
         "words": [{"word": word.text, "turn": word.turn, "speaker": word.speaker} for word in found.columns],
-        "rows": [
-            {"word": row.text, "weights": list(row.weights), "marks": row.marks} for row in found.rows
-        ],
+        "rows": [{"word": row.text, "weights": list(row.weights), "marks": row.marks} for row in found.rows],
     }
