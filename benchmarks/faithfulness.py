@@ -61,9 +61,7 @@ def main(corpus: Path, names: tuple[str, ...], count: int, humans: bool) -> None
         bot = Bot.load(name, engine="torch")
         examples = list(chosen(bot, corpus, count, humans))
         click.echo(f"\n{bot.name} ({bot.family}), {len(examples)} replies\n")
-        click.echo(
-            "| | comprehensiveness | sufficiency | more than random | less than random |\n" + "|---" * 5 + "|"
-        )
+        click.echo(f"| {' | '.join(COLUMNS)} |\n" + "|---" * len(COLUMNS) + "|")
         for line in lines(bot, examples):
             click.echo(line)
 

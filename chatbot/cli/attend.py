@@ -70,7 +70,7 @@ def attend(
         raise click.UsageError("There is nothing to reply to: give a TEXT with words.")
     files = {kind: path for kind, path in (("png", png), ("svg", svg), ("html", html)) if path is not None}
     if png or svg:
-        from chatbot.drawing import picture  # noqa: F401  # said before a reply is waited for, if it cannot be
+        from chatbot.drawing.picture import picture  # noqa: F401  # what is missing is said at once
     seen = _attended(name, printable(text), method, given(SamplingConfig, settings))
     for kind, path in files.items():
         _save(path, _drawn(seen, kind))

@@ -113,7 +113,7 @@ class _Drawing:
             self._scale(height - 0.75)
 
     def _heading(self, method: str, bot: str) -> None:
-        left = -0.25 - max([0.0, *(_width(row.text) for row in self.found.rows)])
+        left = -0.25 - max([0.0, *(1.15 * _width(row.text) for row in self.found.rows)])  # they are bold
         self._text(left, -1.6, "What each word of the reply looked at", size=13, weight="bold")
         self._text(left, -0.85, f"{printable(bot)} · {ABOUT[method].title}", size=9, color=DIM)
 
@@ -164,7 +164,7 @@ class _Drawing:
     def _scale(self, bottom: float) -> None:
         """What the colours stand for, at the right end."""
         steps, wide = 24, 3.6
-        left = max(self.width - wide - 0.1, 0.0)
+        left = max(self.width - wide - 1.4, 0.6)
         for i in range(steps):
             x = left + wide * i / steps
             patch = FancyBboxPatch(
