@@ -18,6 +18,7 @@ from chatbot.terminal.attention import words
 from chatbot.tokenizer import Tokenizer
 from tests.fakes import scripted_bot
 from tests.test_attribution import saved_bot
+from tests.test_imports import MAIN, loaded
 
 Call = Callable[..., Result]
 
@@ -65,6 +66,13 @@ def test_every_method_of_a_family_shows_a_map_that_names_it(
         assert f"attention: {title_of(method)}, averaged" in shown.stdout
     by_default = call(folder, "Hello, how are you?", "--seed", "0", "-n", "5")
     assert f"attention: {title_of(default_for(family))}" in by_default.stdout
+
+
+def test_the_weights_need_no_torch(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    folder = str(saved_bot(tokenizer, tmp_path / "bot", "gpt").checkpoint.folder)
+    for method, expected in (("weights", False), ("norms", True)):
+        asked = ["attend", folder, "hi", "-n", "3", "--seed", "0", "--method", method]
+        assert ("torch" in loaded(MAIN.format(arguments=asked), tmp_path)) is expected
 
 
 def test_json_has_pieces_words_and_every_share(tokenizer: Tokenizer, tmp_path: Path, call: Call) -> None:

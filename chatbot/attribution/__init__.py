@@ -36,11 +36,11 @@ class About:
 ABOUT: Mapping[str, About] = {
     "weights": About("the model's own weights", "Luong et al. 2015, eq. 7; Vaswani et al. 2017, eq. 1"),
     "rollout": About("weights rolled out through all layers", "Abnar & Zuidema 2020, eq. 1", ("gpt",)),
-    "norms": About("weights times the norms of what they carry", "Kobayashi et al. 2020, section 3"),
+    "norms": About("weights times value norms", "Kobayashi et al. 2020, section 3"),
     "gradient": About("gradient times input", "Shrikumar et al. 2016"),
 }
-# Whose removals move the reply's probability most (benchmarks/faithfulness.py).
-DEFAULTS: Mapping[str, str] = {"gpt": "gradient", "seq2seq": "gradient"}
+# By benchmarks/faithfulness.py (docs/attention.md); of gpt the gradient is as good, and costs a pass back.
+DEFAULTS: Mapping[str, str] = {"gpt": "weights", "seq2seq": "gradient"}
 
 
 def methods_for(family: str) -> list[str]:
