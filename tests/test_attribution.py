@@ -5,6 +5,7 @@ S 6, T 4, L 10: a prompt of two turns, and a reply with its end mark.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,12 @@ from chatbot.attribution.methods import Floats, every_head, gradient, norms, rol
 from chatbot.batches import BOT, END, PAD, USER, padded
 from chatbot.bot import Bot
 from chatbot.checkpoint import BotConfig, Checkpoint
-from chatbot.decoding import SamplingConfig
-from chatbot.engines.base import ENGINES
 from chatbot.engines.torch import AnyModel, TorchEngine, build
 from chatbot.errors import ConfigError
 from chatbot.models import FAMILIES
 from chatbot.models.base import Trace
 from chatbot.models.blocks import SelfAttention
-from chatbot.preparation import ExamplesConfig
-from chatbot.replying import Reply, Responder
+from chatbot.replying import Reply
 from chatbot.tokenizer import Tokenizer
 from tests.test_models import EXAMPLES, SMALL, VARIANTS, name_of, prompts
 
@@ -259,19 +257,19 @@ def test_methods_say_which_families_they_are_for() -> None:
         rollout(made("seq2seq"), PROMPT, REPLY)
 
 
-def saved_bot(tokenizer: Tokenizer, folder: Any, family: str, engine: str = "light", **config: Any) -> Bot:
+def saved_bot(tokenizer: Tokenizer, folder: Path, family: str, engine: str = "light", **config: Any) -> Bot:
     """A bot with random weights, from its folder."""
     settings = {**SMALL, "vocabulary": len(tokenizer), "dropout": 0.0, **config}
-    made = Checkpoint.create(folder, BotConfig(format=1, family=family, model=settings), tokenizer)
+    saved = Checkpoint.create(folder, BotConfig(format=1, family=family, model=settings), tokenizer)
     tensors = {name: value.numpy() for name, value in build(family, settings, 0).state_dict().items()}
-    made.save_weights(tensors, step=1, figures={})
+    saved.save_weights(tensors, step=1, figures={})
     return Bot.load(folder, engine=engine)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("engine", ["light", "torch"])
 def test_a_lens_shows_a_reply_as_the_engine_made_it(
-    family: str, engine: str, tokenizer: Tokenizer, tmp_path: Any
+    family: str, engine: str, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     bot = saved_bot(tokenizer, tmp_path / "bot", family, engine)
     reply = bot.reply("Hello, how are you?", seed=0, max_tokens=5)
@@ -285,7 +283,7 @@ def test_a_lens_shows_a_reply_as_the_engine_made_it(
     assert by_default == lens.look(reply, default_for(family))
 
 
-def test_a_lens_shows_layers_and_heads(tokenizer: Tokenizer, tmp_path: Any) -> None:
+def test_a_lens_shows_layers_and_heads(tokenizer: Tokenizer, tmp_path: Path) -> None:
     bot = saved_bot(tokenizer, tmp_path / "bot", "gpt", heads=2, layers=3)
     lens, reply = Lens.of(bot), bot.reply("Hello there.", seed=0, max_tokens=5)
     layers, heads = lens.layers(reply), lens.heads(reply)
@@ -300,7 +298,7 @@ def test_a_lens_shows_layers_and_heads(tokenizer: Tokenizer, tmp_path: Any) -> N
         lens.heads(reply, 3)
 
 
-def test_one_head_has_no_layers_to_show(tokenizer: Tokenizer, tmp_path: Any) -> None:
+def test_one_head_has_no_layers_to_show(tokenizer: Tokenizer, tmp_path: Path) -> None:
     bot = saved_bot(tokenizer, tmp_path / "bot", "seq2seq")
     lens, reply = Lens.of(bot), bot.reply("Hello there.", seed=0, max_tokens=5)
     for ask in (lens.layers, lens.heads):
@@ -308,7 +306,7 @@ def test_one_head_has_no_layers_to_show(tokenizer: Tokenizer, tmp_path: Any) -> 
             ask(reply)
 
 
-def test_a_reply_without_tokens_has_nothing_to_look_at(tokenizer: Tokenizer, tmp_path: Any) -> None:
+def test_a_reply_without_tokens_has_nothing_to_look_at(tokenizer: Tokenizer, tmp_path: Path) -> None:
     nothing = Reply("", (), (), "interrupted")
     lens = Lens(made("gpt"), "gpt")
     assert lens.look(nothing) == nothing
@@ -316,11 +314,8 @@ def test_a_reply_without_tokens_has_nothing_to_look_at(tokenizer: Tokenizer, tmp
         lens.layers(nothing)
 
 
-def test_a_bot_that_torch_runs_is_not_loaded_twice() -> None:
-    model = made("gpt")
-    responder = Responder(TorchEngine(model), None, SamplingConfig(), ExamplesConfig())  # type: ignore[arg-type]
-    checkpoint: Any = None
-    bot = Bot.__new__(Bot)
-    bot.checkpoint, bot.responder, bot.family = checkpoint, responder, "gpt"
-    assert Lens.of(bot).model is model
-    assert "torch" in ENGINES
+def test_a_bot_that_torch_runs_is_not_loaded_twice(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    bot = saved_bot(tokenizer, tmp_path / "bot", "gpt", "torch")
+    engine = bot.responder.engine
+    assert isinstance(engine, TorchEngine)
+    assert Lens.of(bot).model is engine.model

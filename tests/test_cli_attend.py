@@ -68,6 +68,7 @@ def test_every_method_of_a_family_shows_a_map_that_names_it(
     assert f"attention: {title_of(default_for(family))}" in by_default.stdout
 
 
+@pytest.mark.slow
 def test_the_weights_need_no_torch(tokenizer: Tokenizer, tmp_path: Path) -> None:
     folder = str(saved_bot(tokenizer, tmp_path / "bot", "gpt").checkpoint.folder)
     for method, expected in (("weights", False), ("norms", True)):
