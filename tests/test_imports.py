@@ -42,7 +42,15 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str], tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "arguments", [["list"], ["chat", "--help"], ["chat", "-p", "hello"], ["train", "--help"]]
+    "arguments",
+    [
+        ["list"],
+        ["attend", "--help"],
+        ["attend", "hello"],
+        ["chat", "--help"],
+        ["chat", "-p", "hello"],
+        ["train", "--help"],
+    ],
 )
 def test_without_a_bot_nothing_loads_torch(arguments: list[str], tmp_path: Path) -> None:
     assert not loaded(MAIN.format(arguments=arguments), tmp_path) & {"torch", "prompt_toolkit"}

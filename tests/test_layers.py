@@ -40,10 +40,12 @@ LINES = {
     "chatbot.explaining": 5.1,
     "chatbot.training": 5.5,  # its samples are replies
     "chatbot.bot": 5.5,
+    "chatbot.attribution": 5.6,
     "chatbot.evaluation": 5.7,
     "chatbot.logs": 5.7,  # of trainings
     "chatbot.terminal": 6,
     "chatbot.report": 6.5,
+    "chatbot.drawing": 6.5,
     "chatbot.cli": 7,
     "chatbot.__main__": 7,
 }
@@ -184,6 +186,7 @@ def test_the_foundations_need_nothing_but_python() -> None:
 
 def test_few_modules_need_torch() -> None:
     expected = {
+        "chatbot.attribution.methods",
         "chatbot.batches",
         "chatbot.engines.torch",
         "chatbot.logs.tensorboard",
@@ -200,7 +203,7 @@ def test_few_modules_need_torch() -> None:
     assert {m for m in importers("torch") if not inside(m, "chatbot.models")} == expected
 
 
-def test_only_training_and_the_torch_engine_know_models() -> None:
+def test_only_training_attribution_and_the_torch_engine_know_models() -> None:
     users = {
         module
         for module in MODULES
@@ -209,7 +212,7 @@ def test_only_training_and_the_torch_engine_know_models() -> None:
         and not inside(module, "chatbot.models")
         and not imported.startswith("chatbot.models.config")  # plain settings
     }
-    assert users <= {"chatbot.engines.torch", "chatbot.training.trainer"}
+    assert users <= {"chatbot.attribution.methods", "chatbot.engines.torch", "chatbot.training.trainer"}
 
 
 def test_the_screen_never_sees_a_model() -> None:
@@ -221,12 +224,13 @@ def test_the_screen_never_sees_a_model() -> None:
 @pytest.mark.parametrize(
     ("package", "users"),
     [
-        ("rich", ("chatbot.terminal", "chatbot.cli")),
+        ("rich", ("chatbot.terminal", "chatbot.cli", "chatbot.drawing.picture")),  # there: widths of text
         ("prompt_toolkit", ("chatbot.terminal",)),
         ("click", ("chatbot.cli",)),
         ("sentencepiece", ("chatbot.tokenizer",)),
         ("safetensors", ("chatbot.checkpoint",)),
         ("platformdirs", ("chatbot.paths",)),
+        ("matplotlib", ("chatbot.drawing.picture",)),
     ],
 )
 def test_a_library_is_used_in_its_place_only(package: str, users: tuple[str, ...]) -> None:

@@ -23,6 +23,7 @@ from chatbot.terminal.text import printable
 COMMANDS = Registry(
     "command",
     {
+        "attend": "chatbot.cli.attend:attend",
         "chat": "chatbot.cli.chat:chat",
         "compare": "chatbot.cli.compare:compare",
         "eval": "chatbot.cli.eval:eval_",

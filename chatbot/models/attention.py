@@ -9,6 +9,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from chatbot.models.config import Score
 
@@ -43,6 +44,11 @@ class LuongAttention(nn.Module):
             energy: Tensor = self.energy(torch.tanh(self.query(query)[:, :, None] + keys[:, None]))
             return energy.squeeze(-1)
         return query @ keys.transpose(1, 2)  # general is dot with W_a already in the keys
+
+    def carried(self, memory: Tensor) -> Tensor:
+        """What each place of the prompt has to give to the attentional vector, before its tanh: W_c's left
+        half times the state there, (B, S, D) -> (B, S, D)."""
+        return F.linear(memory, self.combine.weight[:, : memory.size(-1)])
 
     def forward(self, query: Tensor, keys: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The attentional vectors (B, T, D) and the weights (B, T, S) for decoder outputs (B, T, D).

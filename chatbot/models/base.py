@@ -52,6 +52,29 @@ class Step(Generic[S]):
 
 
 @dataclass(frozen=True)
+class Trace:
+    """How a model looked while it predicted whole replies, all of them known: for those who ask afterwards.
+
+    weights  (B, N, H, Q, M) of every layer and head: what each of Q places took from each of M
+    carried  (B, N, H, M, D): what each place had to give, as the layer adds it to its output; weights times
+             these, summed over heads and places, are all that attention brought
+    mask     (B, S): where a look at the prompt may rest
+
+    The prompt is the first S of the M places. The last T of the Q predict the reply's T tokens. In a stack of
+    self-attention Q and M are the same places, prompt and reply in one.
+    """
+
+    weights: Tensor
+    carried: Tensor
+    mask: Tensor
+
+    @property
+    def stacked(self) -> bool:
+        """Whether each layer looks at what the layer below it made of the same places."""
+        return self.weights.size(-2) == self.weights.size(-1) > self.mask.size(1)
+
+
+@dataclass(frozen=True)
 class Loss:
     """total: nats of all targets together, with its gradient; tokens: how many targets that were.
 
@@ -67,6 +90,7 @@ class ReplyModel(nn.Module, Generic[B, S]):
 
     Config: ClassVar[type[ModelConfig]]
     config: ModelConfig
+    embed: nn.Embedding  # through which every token is read, the prompt's first
     batch: ClassVar[type[PairBatch | StreamBatch]]
     # AdamW's highest at a width of 256, unless the training says otherwise: see `peak_rate`.
     learning_rate: ClassVar[float]
@@ -135,6 +159,13 @@ class ReplyModel(nn.Module, Generic[B, S]):
         What the output layer reads (B, T, D), attention over the prompt (B, T, S), and the new state.
         """
 
+    @abstractmethod
+    def trace(self, prompt: Tensor, reply: Tensor) -> Trace:
+        """How it looks while it predicts the replies (B, T) to the prompts (B, S), padded on the right.
+
+        Slower than `predict`, and equal to stepping: the weights are those that `Step.attention` is made of.
+        """
+
     def start(self, prompt: Tensor) -> Step[S]:
         """Read the prompt (B, S), padded on the right, and predict the first token of the reply."""
         return self.step(prompt.new_full((len(prompt),), BOT), self.encode(prompt))
@@ -143,6 +174,11 @@ class ReplyModel(nn.Module, Generic[B, S]):
         """Append the token (B,) to each reply and predict the next."""
         features, attention, state = self.decode(token[:, None], state)
         return Step(self.output(features[:, -1]), attention[:, -1], state)
+
+
+def given(reply: Tensor) -> Tensor:
+    """What is known when each token of the replies (B, T) is predicted: the bot mark and those before it."""
+    return torch.cat([reply.new_full((len(reply), 1), BOT), reply[:, :-1]], 1)
 
 
 def _learned(targets: Tensor) -> Tensor:

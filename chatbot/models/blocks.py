@@ -99,6 +99,14 @@ class SelfAttention(nn.Module):
         weights = scores.masked_fill(~mask, -math.inf).softmax(-1)
         return self.join(weights @ self.spread(value)), weights
 
+    def carried(self, value: Tensor) -> Tensor:
+        """What each place has to give through each head: values (B, groups, M, K) -> (B, H, M, D).
+
+        f(x) of Kobayashi et al. 2020, section 3: the value through the head's part of the output projection.
+        """
+        parts = self.out.weight.view(-1, self.heads, self.size)  # (D, H, K)
+        return torch.einsum("bhmk,dhk->bhmd", self.spread(value), parts)
+
     def spread(self, x: Tensor) -> Tensor:
         """Each group's keys or values for all heads that share them: (B, groups, M, K) -> (B, H, M, K)."""
         return x if self.groups == self.heads else x.repeat_interleave(self.heads // self.groups, 1)

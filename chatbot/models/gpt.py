@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chatbot.batches import PAD, StreamBatch
-from chatbot.models.base import ReplyModel, State
+from chatbot.models.base import ReplyModel, State, Trace, given
 from chatbot.models.blocks import Block, rotation
 from chatbot.models.config import GPTConfig
 
@@ -80,9 +80,17 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
 
     def encode(self, prompt: Tensor) -> GPTState:
         mask = prompt != PAD
-        # Padding is masked, so it may stand at any position; real tokens count from 0.
-        state, _, _ = self._advance(prompt, (mask.cumsum(1) - 1).clamp(min=0), self._empty(mask))
+        state, _, _ = self._advance(prompt, _positions(mask), self._empty(mask))
         return state
+
+    def trace(self, prompt: Tensor, reply: Tensor) -> Trace:
+        stream = torch.cat([prompt, given(reply)], 1)
+        mask, layers = stream != PAD, list[Tensor]()
+        state, _, _ = self._advance(stream, _positions(mask), self._empty(mask), layers)
+        values = state.values[:, :, :, : stream.size(1)].unbind(1)
+        blocks = cast("Sequence[Block]", self.blocks)
+        carried = [block.attention.carried(value) for block, value in zip(blocks, values, strict=True)]
+        return Trace(torch.stack(layers, 1), torch.stack(carried, 1), prompt != PAD)
 
     def decode(self, tokens: Tensor, state: GPTState) -> tuple[Tensor, Tensor, GPTState]:
         new = tokens.size(1)
@@ -102,8 +110,13 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
         mask = F.pad(mask, (0, ROOM))
         return GPTState(cache[0], cache[1], mask, mask.sum(1), filled=0, prompt=prompt)
 
-    def _advance(self, tokens: Tensor, positions: Tensor, state: GPTState) -> tuple[GPTState, Tensor, Tensor]:
-        """Read tokens (B, L) into the cache: the new state, x (B, L, D), the last block's weights."""
+    def _advance(
+        self, tokens: Tensor, positions: Tensor, state: GPTState, layers: list[Tensor] | None = None
+    ) -> tuple[GPTState, Tensor, Tensor]:
+        """Read tokens (B, L) into the cache: the new state, x (B, L, D), the last block's weights.
+
+        layers: a list that shall get every block's weights (B, H, L, M).
+        """
         new = tokens.size(1)
         end = state.filled + new
         seen = _causal(state.mask[:, :end], new)
@@ -117,6 +130,8 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
             past = state.keys[:, i, :, :end], state.values[:, i, :, :end]
             attended, weights = block.attention.look(query, *past, seen)
             x = block.finish(x, attended)
+            if layers is not None:
+                layers.append(weights)
         return replace(state, filled=end), x, weights
 
     def _initialise(self) -> None:
@@ -126,6 +141,11 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
                 inward = name.endswith(("out.weight", "down.weight"))
                 scale = 1 / math.sqrt(2 * self.config.layers) if inward else 1.0
                 nn.init.normal_(parameter, std=0.02 * scale)
+
+
+def _positions(mask: Tensor) -> Tensor:
+    """Where tokens stand (B, L): real ones count from 0; padding is masked, so it may stand anywhere."""
+    return (mask.cumsum(1) - 1).clamp(min=0)
 
 
 def _causal(mask: Tensor, new: int) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from chatbot.batches import IGNORE, MARKS, PAD, PairBatch
 from chatbot.models.attention import LuongAttention
-from chatbot.models.base import ReplyModel, State
+from chatbot.models.base import ReplyModel, State, Trace, given
 from chatbot.models.config import Seq2SeqConfig
 from chatbot.models.dropout import dropout
 from chatbot.models.gru import GRULayer
@@ -118,6 +118,12 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
             x = x + self._drop(y) if i else self._drop(y)
         mixed, weights = self.attention(x, state.keys, state.memory, state.mask)
         return self._drop(mixed), weights, dataclasses.replace(state, hidden=torch.stack(hidden, 1))
+
+    def trace(self, prompt: Tensor, reply: Tensor) -> Trace:
+        state = self.encode(prompt)
+        carried = self.attention.carried(state.memory)
+        _, weights, _ = self.decode(given(reply), state)
+        return Trace(weights[:, None, None], carried[:, None, None], state.mask)
 
     def predict(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         features, _, _ = self.decode(batch.reply[:, :-1], self.encode(batch.prompt))

@@ -11,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from chatbot.attribution import title_of
 from chatbot.replying import Reply, TokenEvent
 from chatbot.terminal.text import printable
 from chatbot.tokenizer import MARKS, PromptPiece
@@ -114,16 +115,20 @@ ASCII = Glyphs(" .+*#", "|", "~")  # for consoles whose encoding has no blocks
 STYLES = ("", "color(67)", "color(97)", "color(168)", "color(202)")
 STEPS = (0.1, 0.3, 0.5, 0.75)  # where the shades begin, as shares of the strongest weight in the map
 
-TITLE = "attention: the model's own weights, averaged over a word's tokens"
+TITLE = "attention: {}, averaged over a word's tokens"
 MARKS_LABEL = "marks"  # the share on speaker and end marks, which are no words
 NARROWEST, WIDEST = 4, 12  # of a column; a longer word is cut
 
 
 class AttentionMap:
-    """A reply's heat map. It fits itself to the width that it is printed in."""
+    """A reply's heat map. It fits itself to the width that it is printed in.
 
-    def __init__(self, reply: Reply) -> None:
+    method: by which the reply's attention was found; the title says so.
+    """
+
+    def __init__(self, reply: Reply, method: str = "weights") -> None:
         self.attention = words(reply)
+        self.method = method
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The title, the map in as many bands as the width needs, and what the shades mean."""
@@ -131,7 +136,7 @@ class AttentionMap:
             yield Text("no words, no attention", style="dim")
             return
         glyphs = ASCII if options.ascii_only else BLOCKS
-        yield Text(TITLE, style="dim")
+        yield Text(TITLE.format(title_of(self.method)), style="dim")
         yield from _Layout(self.attention, options.max_width, glyphs).lines()
 
 
