@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 from rich.console import Console
 
+from chatbot.bot import Bot
 from chatbot.corpus import open_corpus
 from chatbot.decoding import STYLES, SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
@@ -19,7 +20,9 @@ from chatbot.replying import Reply
 from chatbot.terminal import commands
 from chatbot.terminal.commands import COMMANDS
 from chatbot.terminal.session import Session
+from chatbot.tokenizer import Tokenizer
 from tests.fakes import ScriptedResponder, scripted_bot
+from tests.test_bot import saved
 
 
 @pytest.fixture
@@ -71,9 +74,7 @@ def test_attention_alone_shows_the_last_reply(session: Session) -> None:
     assert not session.attention
 
 
-@pytest.mark.parametrize(
-    ("line", "what"), [("/attention", "no reply yet"), ("/attention maybe", "on, map, off")]
-)
+@pytest.mark.parametrize(("line", "what"), [("/attention", "no reply yet"), ("/attention 1", "no reply yet")])
 def test_attention_says_what_it_cannot_do(session: Session, line: str, what: str) -> None:
     with pytest.raises(ChatbotError, match=what):
         commands.run(session, line)
@@ -257,7 +258,9 @@ def test_a_saved_conversation_is_a_corpus_and_goes_on(session: Session, tmp_path
         ("/explain 0", "from 1 to 3"),
         ("/explain x", "from 1 to 3"),
         ("/why nowhere", "is not at nowhere"),
-        ("/attention sideways", "on, map, off"),
+        ("/attention sideways", "no attention method 'sideways'"),
+        ("/attention 9", "has no word 9"),
+        ("/attention 0", "has no word 0"),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(
@@ -343,3 +346,31 @@ def test_explain_takes_a_piece_apart() -> None:
     assert "guidance" not in shown
     assert "Drawn: . with" in shown
     assert "(the model alone: 50%)" in shown
+
+
+def test_a_row_of_the_map_alone(session: Session) -> None:
+    session.bot = scripted_bot("Hi you.")
+    talked(session, "hello")
+    commands.run(session, "/attention 2")
+    assert "you. │" in printed(session)
+    assert "Hi │" not in printed(session)
+
+
+def test_other_methods_heads_and_layers_of_a_real_model(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    def shown(family: str, *lines: str) -> str:
+        folder = tmp_path / family
+        bot = Bot.load(folder if folder.exists() else saved(folder, family, tokenizer))
+        session = Session.of(bot, Console(file=StringIO(), width=80, color_system=None))
+        talked(session, "Who are you?")
+        for line in lines:
+            commands.run(session, line)
+        return printed(session)
+
+    assert "gradient times input" in shown("seq2seq", "/attention")  # the one that tells most of the truth
+    told = shown("gpt", "/attention", "/attention rollout", "/attention layers", "/attention heads")
+    assert told.index("the model's own weights") < told.index("rolled out") < told.index("layer 0")
+    assert "head 0" in told
+    with pytest.raises(ChatbotError, match="seq2seq has no rollout"):
+        shown("seq2seq", "/attention rollout")
+    with pytest.raises(ChatbotError, match="looks once"):
+        shown("seq2seq", "/attention heads")

@@ -40,6 +40,8 @@ def test_every_command_in_the_readme_has_the_options_it_is_shown_with(words: str
     if name.startswith("-"):
         assert CliRunner().invoke(main, [name]).exit_code == 0
         return
+    if " " in name:  # a text to answer
+        name, arguments = "chat", ["--prompt", name, *arguments]
     command = main.get_command(click.Context(main), name)
     assert command is not None, name
     if {"-h", "--help"} & set(arguments):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rich.cells import cell_len, set_cell_size
@@ -12,6 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from chatbot.attribution import title_of
+from chatbot.errors import ChatbotError
 from chatbot.replying import Reply, TokenEvent
 from chatbot.terminal.text import printable
 from chatbot.tokenizer import MARKS, PromptPiece
@@ -129,6 +131,15 @@ class AttentionMap:
     def __init__(self, reply: Reply, method: str = "weights") -> None:
         self.attention = words(reply)
         self.method = method
+
+    def row(self, number: int) -> AttentionMap:
+        """The map of the reply's n-th word alone, counted from 1; a ChatbotError if there is none."""
+        rows = self.attention.rows
+        if not 1 <= number <= len(rows):
+            raise ChatbotError(f"the reply has no word {number}", f"it has {len(rows)}, counted from 1")
+        alone = copy(self)
+        alone.attention = replace(self.attention, rows=rows[number - 1 : number])
+        return alone
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The title, the map in as many bands as the width needs, and what the shades mean."""

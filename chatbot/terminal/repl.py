@@ -115,13 +115,17 @@ class Repl:
         if not self.session.loading.done():
             self.say("loading ...")
         rivals = self.session.rivals
-        reply = self.compared(text, rivals) if rivals else self.answered(text, self.session.bot)
+        bot = self.session.bot
+        if rivals:
+            reply, bot = self.compared(text, rivals)
+        else:
+            reply = self.answered(text, bot)
         if reply.text:  # an exchange without words is none
             asked = self.session.asked(text)
             self.session.turns = (*asked.turns, Turn("bot", reply.text))
             if self.session.log:
                 transcript.write(self.session.log, self.session.turns, self.session.bot.name)
-        self.session.last = reply
+        self.session.last, self.session.last_bot = reply, bot
         self.session.console.print()
 
     def answered(self, text: str, bot: Bot) -> Reply:
@@ -145,8 +149,8 @@ class Repl:
             self.say(watch.told(sampling.seed))
         return reply
 
-    def compared(self, text: str, rivals: tuple[Bot, ...]) -> Reply:
-        """The reply that the user prefers, without knowing whose it is."""
+    def compared(self, text: str, rivals: tuple[Bot, ...]) -> tuple[Reply, Bot]:
+        """The reply that the user prefers, without knowing whose it is; and whose it is."""
         order = comparing.shuffled(len(rivals))
         made = []
         for number, i in enumerate(order, 1):
@@ -158,7 +162,8 @@ class Repl:
             better = comparing.ANSWERS.get(answer)
             comparing.keep(names, None if better is None else names[better])
         self.say(", ".join(f"{number}: {printable(name)}" for number, name in enumerate(names, 1)))
-        return made[comparing.ANSWERS.get(answer, 0)]
+        taken = comparing.ANSWERS.get(answer, 0)
+        return made[taken], rivals[order[taken]]
 
     def finish(self, reply: Reply) -> None:
         """End the line, and say so where the reply did not end by itself."""

@@ -18,6 +18,8 @@ from chatbot.replying import Reply, Responder
 from chatbot.terminal.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
+    from chatbot.attribution.lens import Lens
+    from chatbot.checkpoint import Checkpoint
     from chatbot.nearest import Nearest
 
 USER, BOT = "user", "bot"  # who speaks
@@ -50,11 +52,12 @@ class Session:
     """Who talks, what was said, and how the screen shows it.
 
     loading  the bot, or what will be it: a bot may be loaded while the user types already
-    last     the last reply, for the commands that look into it
+    last     the last reply, for the commands that look into it, and last_bot, whose it is
     again    how often the last prompt was answered anew; with a seed, each time by another one
     rivals   two bots whose replies are compared blindly; none where one bot talks
     ask      asks the user something and gives the answer
     edit     lets the user change a text in an editor, and gives what it became; None if nothing was written
+    lens     looks at a bot's replies by other methods, once it was asked to
     nearest  what the bot learned from, searchable, once it was asked for
     log      the file that the conversation is kept in, if it is
     """
@@ -70,7 +73,9 @@ class Session:
     edit: Callable[[str], str | None] = nobody_asks
     load: Callable[[str], Bot] = Bot.load
     log: Path | None = None
+    last_bot: Bot | None = None
     nearest: Nearest | None = None
+    lens: tuple[Checkpoint, Lens] | None = None
     verbose: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)  # of the last reply
     kept: set[Path] = field(default_factory=set)  # files that this conversation was saved in
@@ -98,6 +103,11 @@ class Session:
     def responder(self) -> Responder:
         """What answers."""
         return self.bot.responder
+
+    @property
+    def replier(self) -> Bot:
+        """Who made the last reply."""
+        return self.last_bot or self.bot
 
     @property
     def sampling(self) -> SamplingConfig:

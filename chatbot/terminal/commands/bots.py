@@ -32,7 +32,7 @@ def model(session: Session, argument: str) -> None:
     bot = session.load(argument)
     changed = {name: value for name, value in vars(before).items() if value != getattr(saved, name)}
     session.bot = bot.with_sampling(_with(bot.sampling, changed))
-    session.rivals = ()
+    session.rivals, session.last, session.last_bot = (), None, None
     session.console.print(Text(printable(f"This is {bot.name} now.")))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from chatbot import paths
+from chatbot.attribution import METHODS, checked
 from chatbot.config import from_dict
 from chatbot.corpus import open_corpus
 from chatbot.corpus.cleaning import CleaningConfig
@@ -24,6 +25,7 @@ from chatbot.terminal.text import printable
 from chatbot.tokenizer import MARKS
 
 if TYPE_CHECKING:
+    from chatbot.attribution.lens import Lens
     from chatbot.nearest import Nearest
 
 LOOKS: dict[str, Look] = {"on": "strip", "map": "map", "off": ""}
@@ -32,20 +34,48 @@ LOOKS: dict[str, Look] = {"on": "strip", "map": "map", "off": ""}
 @command(
     "attention",
     "attn",
-    arguments="[on|map|off]",
-    help="which of your words each word of the last reply looked at; on: a line below each reply; "
-    "map: a map below each",
-    values=lambda: tuple(LOOKS),
+    arguments="[on|map|off|N|heads|layers|METHOD]",
+    help="which of your words each word of the last reply looked at; N: its N-th word alone; heads, layers: "
+    f"a transformer's; by a method: {', '.join(METHODS)}; on: a line below each reply; map: a map too",
+    values=lambda: (*LOOKS, "heads", "layers", *METHODS),
 )
 def attention(session: Session, argument: str) -> None:
     """Say what is shown below each reply, or show the last reply's map."""
     if argument in LOOKS:
         session.attention = LOOKS[argument]
         session.console.print(Text(f"attention {argument}"))
-    elif argument:
-        raise ChatbotError(f"/attention takes {', '.join(LOOKS)}, not '{argument}'")
+        return
+    reply = _last(session)
+    if argument in ("heads", "layers"):
+        _each(session, argument.removesuffix("s"), getattr(_lens(session), argument)(reply))
+    elif argument.isascii() and argument.isdigit():
+        session.console.print(_map(session, None).row(int(argument)))
     else:
-        session.console.print(AttentionMap(_last(session)))
+        session.console.print(_map(session, argument or None))
+
+
+def _map(session: Session, named: str | None) -> AttentionMap:
+    """The last reply's map by a method, or by the one that tells most of the truth about the family."""
+    reply = _last(session)
+    method = checked(named, session.replier.family)
+    return AttentionMap(reply if method == "weights" else _lens(session).look(reply, method), method)
+
+
+def _each(session: Session, what: str, found: Sequence[Reply]) -> None:
+    for number, reply in enumerate(found):
+        session.console.print(Text(f"{what} {number}", style="bold"))
+        session.console.print(AttentionMap(reply))
+
+
+def _lens(session: Session) -> Lens:
+    """Looks at replies with torch, which takes its time to begin."""
+    bot = session.replier
+    if session.lens is None or session.lens[0] is not bot.checkpoint:
+        with session.console.status(Text("looking ...", style="dim")):
+            from chatbot.attribution.lens import Lens
+
+            session.lens = bot.checkpoint, Lens.of(bot)
+    return session.lens[1]
 
 
 @command(
@@ -83,8 +113,8 @@ def explain_(session: Session, argument: str) -> None:
             f"/explain takes the number of a piece, from 1 to {len(reply.tokens)}, not '{argument}'",
             " ".join(f"{i}:{token.piece}" for i, token in enumerate(reply.tokens, 1)),
         )
-    found = explain(session.responder, reply, number - 1)
-    session.console.print(Explained(found, session.bot.family))
+    found = explain(session.replier.responder, reply, number - 1)
+    session.console.print(Explained(found, session.replier.family))
 
 
 def _last(session: Session) -> Reply:
