@@ -2,9 +2,10 @@
 
     python -m benchmarks.minutes corpora/cornell --minutes 2 --size micro --model gpt --out minutes
     python -m benchmarks.minutes corpora/cornell --tokens 1000 --size micro --model gpt --out minutes
+    python -m benchmarks.minutes corpora/cornell --out minutes --draw docs/minutes.svg
 
 Every choice is a `chatbot train` with those settings in a folder under --out, for the same minutes, or for as
-many tokens (a step of 1,024 is half as many as one of 2,048). It runs on one thread, and its minutes are of
+many tokens (a step of 2,048 is half as many as one of 4,096). It runs on one thread, and its minutes are of
 processor time, so that other work on the machine matters little; the seconds of it that the whole command
 took stand beside the quality. What is there is not run again. --choice makes only the ones named, so
 that two processes can share the work, one core each. The table has what there is so far: the validation's
@@ -21,7 +22,7 @@ import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -52,6 +53,7 @@ CHOICES: Mapping[str, Settings] = {
     "a warm-up by share alone": ("training.warmup_steps=0",),
     "a stable schedule": ("training.schedule=stable",),
     "AdamW": ("training.optimizer=adamw",),
+    "AdamW, steps of 2,048 tokens": ("training.optimizer=adamw", "training.batch_tokens=2048"),
     "steps of 1,024 tokens": ("training.batch_tokens=1024",),
     "steps of 2,048 tokens": ("training.batch_tokens=2048",),
     "steps of 8,192 tokens": ("training.batch_tokens=8192",),
@@ -68,6 +70,7 @@ CHOICES: Mapping[str, Settings] = {
 OWN: Mapping[str, Mapping[str, Settings]] = {
     "gpt": {
         "dropout": ("gpt.dropout=0.1",),
+        "three epochs at the most": ("training.epochs=1.5",),
         "half as deep": ("gpt.layers=2",),
         "half as deep, wider": ("gpt.layers=2", "gpt.width=192", "gpt.heads=3"),
         "twice as deep": ("gpt.layers=8",),
@@ -96,11 +99,22 @@ def choices(family: str) -> dict[str, Settings]:
 @click.option("--size", default="micro", show_default=True)
 @click.option("--choice", "names", multiple=True, help="[default: all]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("minutes"), show_default=True)
+@click.option("--draw", "picture", type=click.Path(path_type=Path), help="Only draw all that is under --out.")
 @click.option("--tokens", default=0, help="In thousands, padding included; instead of minutes.")
 def main(
-    corpus: Path, family: str, minutes: float, size: str, names: tuple[str, ...], out: Path, tokens: int
+    corpus: Path,
+    family: str,
+    minutes: float,
+    size: str,
+    names: tuple[str, ...],
+    out: Path,
+    picture: Path | None,
+    tokens: int,
 ) -> None:
     """Run what is missing, then show everything."""
+    if picture:
+        draw(all_finished(out), picture)
+        return
     known = choices(family)
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -118,16 +132,31 @@ def main(
             command = [sys.executable, "-c", TRAIN, "train", str(corpus.resolve()), *given]
             subprocess.run(command, cwd=folder, check=True, env=os.environ | ALONE)
             _spent(folder, family, name).write_text(f"{spent() - before:.1f}\n")
-    found = {name: read(_metrics(folder, family, name)) for name in known}
-    found = {
-        name: curve
-        for name, curve in found.items()
-        if len(curve) and is_done(_metrics(folder, family, name).parent)
-    }
+    found = finished(folder, family)
     files = {name: _spent(folder, family, name) for name in found}  # missing where this was killed just then
     cpu = {name: float(file.read_text()) if file.exists() else math.nan for name, file in files.items()}
     click.echo("\n".join(table(found, cpu)))
-    draw(found, folder / "curves.svg")
+    draw({f"{family} {size}": found}, folder / "curves.svg")
+
+
+def finished(folder: Path, family: str) -> dict[str, Curve]:
+    """The curves of the choices whose training came to its end."""
+    curves = {name: read(_metrics(folder, family, name)) for name in choices(family)}
+    return {
+        name: curve
+        for name, curve in curves.items()
+        if len(curve) and is_done(_metrics(folder, family, name).parent)
+    }
+
+
+def all_finished(out: Path) -> dict[str, dict[str, Curve]]:
+    """Those of every family, size and length under a folder."""
+    panels = {}
+    for folder in sorted(out.glob("*-*-*"), key=lambda folder: folder.name.rsplit("-", 1)[::-1]):
+        family, size, length = folder.name.split("-")
+        if family in FAMILIES and (found := finished(folder, family)):
+            panels[f"{family} {size}, {length} minutes"] = found
+    return panels
 
 
 def absolute(setting: str, family: str, size: str) -> str:
@@ -193,21 +222,26 @@ def table(found: Mapping[str, Curve], cpu: Mapping[str, float]) -> Iterator[str]
         yield f"| {name} | {steps} | {ends[name]:.3f} | {by:+.3f} | {share} |"
 
 
-def draw(found: Mapping[str, Curve], path: Path) -> None:
-    """Nats per word against minutes."""
+def draw(panels: Mapping[str, Mapping[str, Curve]], path: Path) -> None:
+    """Nats per word against minutes, a panel for each family, size and length; one colour a choice."""
     import matplotlib as mpl
 
     mpl.use("svg")
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "minutes"})
     from matplotlib import pyplot as plt
 
-    figure, panel = plt.subplots(figsize=(7, 5))
-    order: Sequence[str] = sorted(found, key=lambda name: float(found[name][:, 1].min()))
-    for name in order:
-        panel.plot(found[name][:, 0], found[name][:, 1], marker=".", label=name)
-    panel.set(xscale="log", xlabel="minutes of processor time", ylabel="nats per word, validation")
-    panel.grid(alpha=0.3, which="both")
-    panel.legend(fontsize=7)
+    rows = -(-len(panels) // 2)
+    columns = min(2, len(panels))
+    figure, axes = plt.subplots(rows, columns, figsize=(5 * columns, 3.6 * rows), squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.axis("off")
+    colours = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(n for p in panels.values() for n in p))}
+    for (title, found), axis in zip(panels.items(), axes.flat, strict=False):
+        for name in sorted(found, key=lambda name: float(found[name][:, 1].min())):
+            axis.plot(found[name][:, 0], found[name][:, 1], marker=".", color=colours[name], label=name)
+        axis.set(title=title, xscale="log", xlabel="minutes of processor time", ylabel="nats per word")
+        axis.grid(alpha=0.3, which="both")
+        axis.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
