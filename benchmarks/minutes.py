@@ -40,6 +40,7 @@ DEFAULTS = "as it is"
 # On one thread, processor time is what a quiet machine's clock would say.
 TRAIN = "import time; time.monotonic = time.process_time; from chatbot.cli import main; main()"
 ALONE = {"OMP_NUM_THREADS": "1"}
+TICKS = (0.5, 1, 2, 5, 10, 20, 60)  # minutes
 FEW = "--set", "training.evaluations=4"  # validations, where minutes do not matter
 Settings = tuple[str, ...]
 Curve = np.ndarray[tuple[int, int], np.dtype[np.float64]]  # a row for each validation
@@ -152,11 +153,17 @@ def finished(folder: Path, family: str) -> dict[str, Curve]:
 def all_finished(out: Path) -> dict[str, dict[str, Curve]]:
     """Those of every family, size and length under a folder."""
     panels = {}
-    for folder in sorted(out.glob("*-*-*"), key=lambda folder: folder.name.rsplit("-", 1)[::-1]):
+    for folder in sorted(out.glob("*-*-*"), key=_length):
         family, size, length = folder.name.split("-")
         if family in FAMILIES and (found := finished(folder, family)):
             panels[f"{family} {size}, {length} minutes"] = found
     return panels
+
+
+def _length(folder: Path) -> tuple[float, str]:
+    """Its minutes, or its thousands of tokens."""
+    name, length = folder.name.rsplit("-", 1)
+    return float(length.removesuffix("k")), name
 
 
 def absolute(setting: str, family: str, size: str) -> str:
@@ -240,6 +247,14 @@ def draw(panels: Mapping[str, Mapping[str, Curve]], path: Path) -> None:
         for name in sorted(found, key=lambda name: float(found[name][:, 1].min())):
             axis.plot(found[name][:, 0], found[name][:, 1], marker=".", color=colours[name], label=name)
         axis.set(title=title, xscale="log", xlabel="minutes of processor time", ylabel="nats per word")
+        axis.xaxis.set_minor_formatter("")
+        axis.set_xticks(TICKS, list(map(str, TICKS)))
+        begin = (
+            max(curve[-1, 0] for curve in found.values()) / 12
+        )  # what is before would press all else together
+        shown = [curve[curve[:, 0] >= begin] for curve in found.values()]
+        axis.set_xlim(begin, 12.5 * begin)
+        axis.set_ylim(top=max(curve[0, 1] for curve in shown) + 0.05)
         axis.grid(alpha=0.3, which="both")
         axis.legend(fontsize=7)
     figure.tight_layout()
