@@ -38,7 +38,8 @@ from chatbot.tokenizer import Tokenizer
 FORMAT = 1
 CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.model", "model.safetensors"
 TRAINING, METRICS, EVALUATION = "training.safetensors", "metrics.jsonl", "evaluation.json"
-OWN = (CONFIG, TOKENIZER, MODEL, TRAINING, METRICS, EVALUATION)  # the files that make a bot
+SAMPLES = "samples.json"
+OWN = (CONFIG, TOKENIZER, MODEL, TRAINING, METRICS, EVALUATION, SAMPLES)  # the files that make a bot
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # none on Windows
 
 Tensors = Mapping[str, NDArray[Any]]  # Any: training state holds floats and bytes
@@ -208,6 +209,10 @@ class Checkpoint:
                 raise CheckpointError(f"{file} cannot be written: {error.strerror}") from None
         else:
             _replace(file, text)
+
+    def text(self, name: str) -> str:
+        """A text file of the folder; "" where there is none. One that cannot be read is a CheckpointError."""
+        return _text(self.folder / name)
 
     def save_text(self, name: str, text: str) -> None:
         """Replace a text file of the folder: the evaluation, the card."""

@@ -41,6 +41,7 @@ LINES = {
     "chatbot.training": 5.5,  # its samples are replies
     "chatbot.bot": 5.5,
     "chatbot.attribution": 5.6,
+    "chatbot.verification": 5.6,
     "chatbot.evaluation": 5.7,
     "chatbot.logs": 5.7,  # of trainings
     "chatbot.terminal": 6,

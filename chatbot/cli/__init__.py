@@ -31,6 +31,7 @@ COMMANDS = Registry(
         "paths": "chatbot.cli.paths:paths",
         "report": "chatbot.cli.report:report",
         "train": "chatbot.cli.train:train",
+        "verify": "chatbot.cli.verify:verify",
     },
 )
 

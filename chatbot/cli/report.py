@@ -1,4 +1,4 @@
-"""Write a bot's report: a page to open in a browser, and its card."""
+"""Write a bot's report: a page to open in a browser, its card, and replies to verify it by."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ PAGE, CARD = "report.html", "README.md"
 def report(name: str | None, out: Path | None) -> None:
     """Fill the templates and say where the files are."""
     from chatbot import report as reports  # brings torch
+    from chatbot import verification
+    from chatbot.training import PROMPTS
 
     bot = Bot.load(name)
     folder = bot.checkpoint.folder
@@ -42,4 +44,5 @@ def report(name: str | None, out: Path | None) -> None:
         bot.checkpoint.write(out, made.page)
     click.echo(printable(str(page)))
     bot.checkpoint.save_text(CARD, made.card)
+    verification.keep(bot, PROMPTS)
     click.echo(printable(str(card)))
