@@ -53,6 +53,7 @@ class BotConfig:
     format: int
     family: str
     size: str = ""
+    origin: str = ""  # the bot whose weights its training began from
     model: Section
     tokenizer: Section = field(default_factory=dict)
     training: Section = field(default_factory=dict)

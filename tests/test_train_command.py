@@ -584,3 +584,40 @@ def test_too_little_memory_is_said_before_there_is_a_bot(bare: Path, monkeypatch
     monkeypatch.setattr("chatbot.training.memory.available", lambda device: 1000.0)
     assert "GB of memory" in failure("owls", "--model", "gpt", "--size", "nano", "--steps", "2")
     assert not bots(bare)
+
+
+def test_a_bot_begins_with_what_another_knows(here: Path) -> None:
+    write_corpus(here / "cats", [sentence.replace("owl", "cat") for sentence in SENTENCES])
+    before = Checkpoint.load(here / "checkpoints/owls-gpt")
+    few = ("--set", "training.precision=float32", "--set", "training.batch_tokens=512")
+    result = run("cats", "--from", "owls-gpt", "--steps", "1", *few)
+    assert result.exit_code == 0, (result.stderr, result.exception)
+    assert bots(here) == {"owls-gpt", "owls-seq2seq", "cats-gpt"}
+    after = Checkpoint.load(here / "checkpoints/cats-gpt")
+    config = after.config
+    assert (config.origin, config.corpus["name"]) == ("owls-gpt", "cats")
+    assert (config.model, config.size) == (before.config.model, "nano")
+    assert config.training["gentle"] < 1
+    assert after.tokenizer.serialized == before.tokenizer.serialized
+    old, new = before.weights().tensors, after.weights().tensors
+    moved = {name: float(np.abs(new[name] - old[name]).max()) for name in old}
+    assert 0 < max(moved.values()) < 0.05  # one gentle step from there, and not from chance
+    assert run("cats", "--model", "gpt", "--resume", "--steps", "2", *few).exit_code == 0
+    assert Checkpoint.load(here / "checkpoints/cats-gpt").config.origin == "owls-gpt"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("--from", "nobody"), "there is no bot 'nobody'"),
+        (("--from", "owls-gpt", "--model", "seq2seq"), "owls-gpt is a gpt"),
+        (("--from", "owls-gpt", "--size", "micro"), "leave out --size"),
+        (("--from", "owls-gpt", "--set", "gpt.width=64"), "leave out --set gpt"),
+        (("--from", "owls-gpt", "--set", "tokenizer.vocabulary=999"), "leave out --set tokenizer"),
+    ],
+)
+def test_what_a_bot_is_cannot_be_changed_by_what_begins_from_it(
+    here: Path, arguments: tuple[str, ...], what: str
+) -> None:
+    assert what in failure("owls", "--name", "new", "--steps", "1", *arguments)
+    assert bots(here) == {"owls-gpt", "owls-seq2seq"}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatbot.cli.request import Request, defaults, wanted
+from chatbot.cli.request import GENTLE, Request, defaults, wanted
 from chatbot.config import from_dict, override, to_dict
 from chatbot.corpus.splits import DEFAULT_SPLIT
 from chatbot.errors import CheckpointError, ConfigError
@@ -34,6 +35,7 @@ class Job:
     config: BotConfig
     prepared: Prepared
     device: str
+    origin: Path | None = None  # the folder of the bot that it begins from
 
 
 def folder_of(name: str, family: str) -> Path:
@@ -113,6 +115,8 @@ def prepared_corpus(request: Request, corpus: Corpus, opened: dict[str, Checkpoi
 
     cleaning, tokenizer = wanted(request, "cleaning"), wanted(request, "tokenizer")
     split, backward = request.split or DEFAULT_SPLIT, wanted(request, "examples").backward
+    if request.origin:
+        tokenizer = request.origin.tokenizer
     for checkpoint in opened.values():
         facts, tokenizer = checkpoint.config.corpus, checkpoint.tokenizer
         cleaning = from_dict(CleaningConfig, facts.get("cleaning", {}), "cleaning")
@@ -146,13 +150,16 @@ def trainer_of(job: Job, world: World) -> Trainer:
     """A trainer, new or resumed."""
     from chatbot.checkpoint import Checkpoint
     from chatbot.decoding import SamplingConfig
-    from chatbot.engines.torch import build, choose_device
+    from chatbot.engines.torch import build, choose_device, fill
     from chatbot.preparation import ExamplesConfig
     from chatbot.training import Trainer
 
     config, training = job.config, training_of(job.config)
+    model = build(config.family, config.model, training.seed)
+    if job.origin:
+        fill(model, Checkpoint.load(job.origin).weights().tensors)
     return Trainer(
-        build(config.family, config.model, training.seed).to(choose_device(job.device)),
+        model.to(choose_device(job.device)),
         Checkpoint(job.folder, config, job.prepared.tokenizer),
         job.prepared.train,
         job.prepared.validation,
@@ -167,6 +174,8 @@ def new_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
     from chatbot.checkpoint import FORMAT, BotConfig
     from chatbot.decoding import STYLES
 
+    if request.origin:
+        return _begun_from(request.origin, request, prepared)
     size = request.chosen or (request.begun.size if request.begun else "") or request.size
     sized = FAMILIES.load(family).Config.sized(size_named(size), len(prepared.tokenizer))
     return BotConfig(
@@ -181,3 +190,38 @@ def new_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
         examples=to_dict(wanted(request, "examples")),
         corpus=prepared.facts,
     )
+
+
+def _begun_from(origin: Checkpoint, request: Request, prepared: Prepared) -> BotConfig:
+    """The same bot, to learn from another corpus; sections that a model cannot change stay as they are."""
+    from chatbot.checkpoint import FORMAT
+
+    training = wanted(request, "training")
+    if "gentle" not in request.settings["training"]:
+        training = dataclasses.replace(training, gentle=GENTLE)
+    return dataclasses.replace(
+        origin.config,
+        format=FORMAT,
+        origin=origin.name,
+        training=to_dict(training),
+        sampling=to_dict(wanted(request, "sampling")),
+        examples=to_dict(wanted(request, "examples")),
+        corpus=prepared.facts,
+    )
+
+
+def origin_of(name: str, families: Sequence[str], request: Request) -> Checkpoint:
+    """The bot to begin from. What it is cannot be changed by a training, so settings of it are refused."""
+    from chatbot.checkpoint import Checkpoint, find
+
+    origin = Checkpoint.load(find(name))
+    family = origin.config.family
+    if families and tuple(families) != (family,):
+        raise ConfigError(f"{origin.name} is a {family}", f"leave out --model, or say --model {family}")
+    fixed = next((owner for owner in (family, "tokenizer") if request.settings[owner]), None)
+    if fixed or request.asked_size:
+        raise ConfigError(
+            f"{origin.name} has its size, its tokenizer and its {family}'s settings already",
+            "leave out " + (f"--set {fixed}..." if fixed else "--size"),
+        )
+    return origin

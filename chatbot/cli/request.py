@@ -16,8 +16,10 @@ from chatbot.models import FAMILIES
 from chatbot.sizes import size_named
 
 if TYPE_CHECKING:
-    from chatbot.checkpoint import BotConfig
+    from chatbot.checkpoint import BotConfig, Checkpoint
 
+ORIGINAL = ("tokenizer", "examples", "sampling")  # sections that stay as they are in the bot one begins from
+GENTLE = 0.25  # of the usual learning rate, for a bot that begins from another
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 
 Settings = dict[str, dict[str, str]]
@@ -52,6 +54,7 @@ class Request:
     asked_size: str | None = None
     chosen: str = ""  # the size that learns most in the time there is
     begun: BotConfig | None = None
+    origin: Checkpoint | None = None  # the bot that the training begins from
 
 
 def parsed(changes: Sequence[str]) -> Settings:
@@ -103,6 +106,8 @@ def defaults(owner: str, size: str) -> Any:  # Any: each owner has its own datac
 def wanted(request: Request, owner: str) -> Any:  # Any: as above
     wanted = defaults(owner, request.size)
     saved = getattr(request.begun, owner, None)  # a section of the bot that is resumed
+    if request.origin and not saved and owner in ORIGINAL:
+        saved = getattr(request.origin.config, owner)
     if saved:
         wanted = from_dict(type(wanted), saved, owner)
     return override(wanted, request.settings[owner], owner)

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chatbot.cli.job import Job, config_of, folder_of, opened_bots, prepared_corpus, trainer_of, training_of
+from chatbot.cli.job import (
+    Job,
+    config_of,
+    folder_of,
+    opened_bots,
+    origin_of,
+    prepared_corpus,
+    trainer_of,
+    training_of,
+)
 from chatbot.cli.request import Duration, Request, check_settings, parsed, wanted
 from chatbot.corpus.splits import DEFAULT_SPLIT, SPLITS
 from chatbot.logs import LOGS, logged
@@ -62,6 +71,12 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(min=0), help="The same seed, corpus and --steps give the same bot."
 )
+@click.option(
+    "--from",
+    "origin",
+    metavar="BOT",
+    help="Begin with what this bot knows: for a corpus too small to learn to talk from.",
+)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
@@ -84,6 +99,7 @@ def train(
     name: str | None,
     split: str | None,
     seed: int | None,
+    origin: str | None,
     resume: bool,
     device: str,
     logs: tuple[str, ...],
@@ -99,21 +115,23 @@ def train(
     settings = parsed(changes)
     short = {"minutes": minutes if minutes or not steps else 0.0, "steps": steps, "seed": seed}
     settings["training"] = {k: str(v) for k, v in short.items() if v is not None} | settings["training"]
-    _run(
-        Request(
-            corpus=corpus,
-            families=families or tuple(FAMILIES),
-            size=asked_size or DEFAULT_SIZE,
-            asked_size=asked_size,
-            name=name,
-            split=split,
-            resume=resume,
-            device=device,
-            logs=logs,
-            dry_run=dry_run,
-            settings=settings,
-        )
+    request = Request(
+        corpus=corpus,
+        families=families or tuple(FAMILIES),
+        size=asked_size or DEFAULT_SIZE,
+        asked_size=asked_size,
+        name=name,
+        split=split,
+        resume=resume,
+        device=device,
+        logs=logs,
+        dry_run=dry_run,
+        settings=settings,
     )
+    if origin is not None:
+        begins = origin_of(origin, families, request)
+        request = dataclasses.replace(request, origin=begins, families=(begins.config.family,))
+    _run(request)
 
 
 def _run(request: Request) -> None:
@@ -196,7 +214,8 @@ def _train_one(
             plan = _chosen(request, family, prepared, world)
             request = dataclasses.replace(request, chosen=plan.size) if plan else request
     config = config_of(request, family, opened, prepared)
-    job = Job(folder=folder, config=config, prepared=prepared, device=request.device)
+    begins = request.origin.folder.resolve() if request.origin and opened is None else None
+    job = Job(folder=folder, config=config, prepared=prepared, device=request.device, origin=begins)
     if request.dry_run:
         say(planned(folder, family, plan or _plan(request, job)))
         return
@@ -223,7 +242,7 @@ def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> 
     from chatbot.training.trainer import require
 
     training, settings = wanted(request, "training"), request.settings[family]
-    if request.asked_size or not chooses(family, training, settings):
+    if request.asked_size or request.origin or not chooses(family, training, settings):
         return None
     kind = Kind(
         family=family,

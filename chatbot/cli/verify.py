@@ -11,7 +11,7 @@ from chatbot.terminal.text import printable
 @click.command(
     "verify",
     help=__doc__,
-    epilog="`chatbot report` keeps the replies. Weights that do not have their checksum are refused everywhere.",
+    epilog="`chatbot report` keeps the replies. Weights without their checksum are refused everywhere.",
 )
 @click.argument("name", metavar="[BOT]", required=False)
 def verify(name: str | None) -> None:

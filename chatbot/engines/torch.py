@@ -47,15 +47,10 @@ class TorchEngine:
         try:
             with torch.device("meta"), _Uninitialised():  # shapes only
                 model = build(family, config)
-            # The file's tensors become the parameters: no larger than the file, whatever the config says.
-            model.load_state_dict(
-                {name: torch.from_numpy(a).float() for name, a in tensors.items()}, assign=True
-            )
         except ConfigError as error:
             raise CheckpointError(f"its config is wrong: {error.what}", error.hint) from None
-        except (RuntimeError, TypeError) as error:
-            reason = str(error).splitlines()[-1].strip()
-            raise CheckpointError(f"its weights do not fit its config: {reason}") from None
+        # The file's tensors become the parameters: no larger than the file, whatever the config says.
+        fill(model, tensors, assign=True)
         return cls(model.to(choose_device(device)).eval())
 
     @torch.inference_mode()
@@ -106,6 +101,17 @@ def build(family: str, config: Mapping[str, Any], seed: int | None = None) -> An
         if isinstance(error, RuntimeError) and not re.search("memory|overflow|alloc", reason, re.IGNORECASE):
             raise
         raise ConfigError(f"a {family} of these sizes does not fit into memory: {reason}") from None
+
+
+def fill(model: AnyModel, tensors: Tensors, assign: bool = False) -> None:
+    """Give a model these weights (assign: make them its own); what does not fit is a CheckpointError."""
+    try:
+        model.load_state_dict(
+            {name: torch.from_numpy(array).float() for name, array in tensors.items()}, assign=assign
+        )
+    except (RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"its weights do not fit its config: {reason}") from None
 
 
 def choose_device(name: str) -> torch.device:

@@ -34,6 +34,9 @@ class TrainingConfig:
     learning_rate: float = setting(
         0.0, "its highest value, after the warm-up; 0 for what suits model and optimizer"
     )
+    gentle: float = setting(
+        1.0, "a share of that rate: less of it forgets less of what a bot knew that another begins from"
+    )
     warmup: float = setting(0.03, "the share of the training in which the learning rate rises")
     warmup_steps: int = setting(100, "the steps in which it rises at the least; of a short training, a third")
     final_rate: float = setting(0.05, "where the learning rate ends, as a share of its highest value")
@@ -78,7 +81,7 @@ class TrainingConfig:
             raise ConfigError(f"seed must be under 2**63, not {self.seed}")
         if self.minutes < 0 or self.steps < 0 or not (self.minutes or self.steps):
             raise ConfigError("training needs a length: minutes or steps, over 0")
-        for name in ("clip", "evaluations"):
+        for name in ("clip", "evaluations", "gentle"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be over 0, not {getattr(self, name)}")
         for name in ("warmup", "final_rate", "label_smoothing"):

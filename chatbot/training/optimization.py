@@ -82,7 +82,8 @@ class Optimizer:
 
 def peak_rate(model: AnyModel, config: TrainingConfig) -> float:
     """The highest learning rate: the training's, or what was found to be best for the optimizer."""
-    return config.learning_rate or (model.matrix_rate if config.optimizer == "muon" else model.peak_rate)
+    usual = model.matrix_rate if config.optimizer == "muon" else model.peak_rate
+    return config.learning_rate or config.gentle * usual
 
 
 def optimizer(model: AnyModel, config: TrainingConfig, tokens: int = MANY) -> Optimizer:
