@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chatbot.corpus import FORMATS, Report, convokit, lines, open_corpus
+from chatbot.corpus import FORMATS, Report, convokit, lines, open_corpora, open_corpus
 from chatbot.dialogue import Dialogue
 from chatbot.errors import CorpusError
 
@@ -281,3 +281,18 @@ def test_a_report_says_in_words_what_was_dropped() -> None:
         "cleaned 1 turn: HTML tags",
         "kept 0 dialogues: 0 turns, 0 pairs, 0 words",
     ]
+
+
+def test_several_corpora_are_read_one_after_the_other(tmp_path: Path) -> None:
+    for name in ("owls", "cats"):
+        (tmp_path / name).mkdir()
+        line = json.dumps({"turns": [{"speaker": "A", "text": name}, {"speaker": "B", "text": "Yes."}]})
+        (tmp_path / name / "dialogues.jsonl").write_text(f"{line}\n{line}\n")
+    both = open_corpora([tmp_path / "owls", tmp_path / "cats"])
+    for _ in range(2):
+        assert [dialogue.turns[0].text for dialogue in both] == ["owls", "owls", "cats", "cats"]
+        assert both.report.conversations_read == 4
+    assert (both.name, both.format) == ("owls-cats", "jsonl")
+    (tmp_path / "cats" / "dialogues.jsonl").write_text('{"turns": []}\n')
+    with pytest.raises(CorpusError, match="cats holds no usable conversation"):
+        list(both)

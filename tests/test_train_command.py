@@ -621,3 +621,15 @@ def test_what_a_bot_is_cannot_be_changed_by_what_begins_from_it(
 ) -> None:
     assert what in failure("owls", "--name", "new", "--steps", "1", *arguments)
     assert bots(here) == {"owls-gpt", "owls-seq2seq"}
+
+
+def test_several_corpora_are_one(here: Path) -> None:
+    write_corpus(here / "cats", [sentence.replace("owl", "cat") for sentence in SENTENCES])
+    result = train("owls", "cats", "--model", "gpt", "--steps", "1")
+    assert bots(here) == {"owls-gpt", "owls-seq2seq", "owls-cats-gpt"}
+    corpus = Checkpoint.load(here / "checkpoints/owls-cats-gpt").config.corpus
+    assert corpus["name"] == "owls-cats"
+    assert corpus["report"]["conversations_read"] == 80
+    assert "found 80 conversations" in result.stderr
+    assert "owls is named twice" in failure("owls", "./owls", "--name", "new", "--steps", "1")
+    assert "there is no dogs" in failure("owls", "dogs", "--name", "new", "--steps", "1")

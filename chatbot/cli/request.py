@@ -41,7 +41,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in newer c
 class Request:
     """What the command line asked for."""
 
-    corpus: Path
+    corpora: Sequence[Path]
     families: Sequence[str]
     size: str
     name: str | None
@@ -55,6 +55,11 @@ class Request:
     chosen: str = ""  # the size that learns most in the time there is
     begun: BotConfig | None = None
     origin: Checkpoint | None = None  # the bot that the training begins from
+
+    @property
+    def corpus(self) -> str:
+        """The corpora as a message names them."""
+        return " and ".join(map(str, self.corpora))
 
 
 def parsed(changes: Sequence[str]) -> Settings:

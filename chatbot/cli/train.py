@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     epilog="Settings for --set: OWNER.NAME=VALUE, where OWNER is training, tokenizer, examples, "
     "cleaning, sampling or a model family; a wrong one lists what there is."
 )
-@click.argument("corpus", type=click.Path(path_type=Path))
+@click.argument("corpora", metavar="CORPUS...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--model",
     "families",
@@ -91,7 +91,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Only say what would be trained, and for how long.")
 @click.option("--set", "changes", multiple=True, metavar="OWNER.NAME=VALUE", help="Change any setting.")
 def train(
-    corpus: Path,
+    corpora: tuple[Path, ...],
     families: tuple[str, ...],
     asked_size: str | None,
     minutes: float | None,
@@ -106,7 +106,7 @@ def train(
     dry_run: bool,
     changes: tuple[str, ...],
 ) -> None:
-    """Train bots from a CORPUS of conversations.
+    """Train bots from a CORPUS of conversations, or from several together.
 
     CORPUS is a folder or file: the Cornell movie dialogs, ConvoKit's utterances.jsonl, or a .jsonl with
     {"turns": [{"speaker", "text"}]} or {"messages": [{"role", "content"}]} on each line. The bots are
@@ -116,7 +116,7 @@ def train(
     short = {"minutes": minutes if minutes or not steps else 0.0, "steps": steps, "seed": seed}
     settings["training"] = {k: str(v) for k, v in short.items() if v is not None} | settings["training"]
     request = Request(
-        corpus=corpus,
+        corpora=corpora,
         families=families or tuple(FAMILIES),
         size=asked_size or DEFAULT_SIZE,
         asked_size=asked_size,
@@ -172,13 +172,14 @@ def _releasing(world: World) -> Iterator[None]:
 def _lead(request: Request, world: World) -> None:
     """What is done once, however many processes learn."""
     from chatbot.checkpoint import claimed
-    from chatbot.corpus import open_corpus
+    from chatbot.corpus import open_corpora
     from chatbot.terminal.progress import say
 
     with _releasing(world):
-        if not _there(request):
+        there = [_there(path, request) for path in request.corpora]
+        if not all(there):
             return
-        corpus = open_corpus(request.corpus)
+        corpus = open_corpora(request.corpora)
     folders = {family: folder_of(request.name or corpus.name, family) for family in request.families}
     with ExitStack() as stack:  # before minutes are spent on the corpus
         for folder in () if request.dry_run else folders.values():
@@ -284,20 +285,20 @@ def _plan(request: Request, job: Job) -> Plan:
         return kind.plan(job.config.size, trainer.model, trainer.batches)
 
 
-def _there(request: Request) -> bool:
-    """Whether the corpus is there by now: what can be downloaded is, unless this is a dry run."""
+def _there(path: Path, request: Request) -> bool:
+    """Whether a corpus is there by now: what can be downloaded is, unless this is a dry run."""
     from chatbot.corpus import download
     from chatbot.terminal.progress import say, track
 
-    source = download.wanted(request.corpus)
+    source = download.wanted(path)
     if source is None:
         return True
     if request.dry_run:
-        say(f"{request.corpus} holds no data: {source.url} would be downloaded")
+        say(f"{path} holds no data: {source.url} would be downloaded")
         return False
-    say(f"{request.corpus} holds no data: downloading {source.url}")
+    say(f"{path} holds no data: downloading {source.url}")
     with track("downloading", in_bytes=True) as progress:
-        download.fetch(source, request.corpus, progress)
+        download.fetch(source, path, progress)
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chatbot.corpus.report import Report
@@ -13,7 +13,7 @@ from chatbot.dialogue import Dialogue
 from chatbot.errors import CorpusError
 from chatbot.registry import Registry
 
-__all__ = ["FORMATS", "Corpus", "Report", "open_corpus"]
+__all__ = ["FORMATS", "Corpora", "Corpus", "Report", "open_corpora", "open_corpus"]
 
 # name -> a module with matches(path) and read(path, report); the first that matches reads
 FORMATS = Registry(
@@ -24,6 +24,7 @@ FORMATS = Registry(
         "jsonl": "chatbot.corpus.jsonl",
     },
 )
+LONGEST = 40  # characters of a corpus's name
 UNDERSTOOD = (
     "understood: the Cornell movie dialogs (movie_lines.txt and movie_conversations.txt), ConvoKit's "
     'utterances.jsonl, and .jsonl files with {"turns": [{"speaker", "text"}]} or '
@@ -46,16 +47,47 @@ class Corpus:
 
     def __iter__(self) -> Iterator[Dialogue]:
         self.report.reset()
+        yield from self.dialogues(self.report)
+
+    def dialogues(self, report: Report) -> Iterator[Dialogue]:
+        """All of them, counted in that report; none is a CorpusError."""
+        before = report.conversations_read
         try:
-            for dialogue in FORMATS.load(self.format).read(self.path, self.report):
-                self.report.read(dialogue)
+            for dialogue in FORMATS.load(self.format).read(self.path, report):
+                report.read(dialogue)
                 yield dialogue
         except OSError as error:
             raise _unreadable(self.path, error) from None
-        if not self.report.conversations_read:
-            raise CorpusError(
-                f"{self.path} holds no usable conversation", "; ".join(self.report.lines()[:-1])
-            )
+        if report.conversations_read == before:
+            raise CorpusError(f"{self.path} holds no usable conversation", "; ".join(report.lines()[:-1]))
+
+
+class Corpora(Corpus):
+    """Several corpora as one, the dialogues of each after those of the one before.
+
+    Sources keep their names, so that what is held out of one alone is held out here too.
+    """
+
+    def __init__(self, parts: Sequence[Corpus]) -> None:
+        self.parts = parts
+        self.path = Path(", ".join(str(part.path) for part in parts))
+        self.format = "+".join(dict.fromkeys(part.format for part in parts))
+        self.name = "-".join(part.name for part in parts)[:LONGEST].strip("-")
+        self.report = Report(format=self.format)
+
+    def __iter__(self) -> Iterator[Dialogue]:
+        self.report.reset()
+        for part in self.parts:
+            yield from part.dialogues(self.report)
+
+
+def open_corpora(paths: Sequence[Path]) -> Corpus:
+    """One corpus, or several as one; the same one twice is a CorpusError."""
+    parts = [open_corpus(path) for path in paths]
+    twice = [path for path in paths if sum(os.path.samefile(path, other) for other in paths) > 1]
+    if twice:
+        raise CorpusError(f"{twice[0]} is named twice", "name each corpus once")
+    return parts[0] if len(parts) == 1 else Corpora(parts)
 
 
 def open_corpus(path: Path) -> Corpus:
@@ -80,7 +112,7 @@ def _name(path: Path) -> str:
     named = whole.parent.name if whole.stem in ("dialogues", "utterances") else whole.stem
     named = whole.name if whole.is_dir() else named
     plain = unicodedata.normalize("NFKD", named).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "corpus"
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST].strip("-") or "corpus"
 
 
 def _found(path: Path) -> str:
