@@ -41,7 +41,7 @@ from chatbot.training import (
     TrainingConfig,
 )
 from chatbot.training.config import MANY
-from chatbot.training.optimization import FEW, learning_rate, optimizer
+from chatbot.training.optimization import FEW, learning_rate, most_epochs, optimizer
 from tests.conftest import SENTENCES
 
 MODEL = {"width": 16, "layers": 2, "dropout": 0.1}
@@ -351,11 +351,16 @@ def test_a_training_by_time_goes_through_a_small_corpus_so_often_and_no_more(mak
     assert trainer.done
 
 
-@pytest.mark.parametrize(("tokens", "most"), [(1000, 3), (MANY - 1, 3), (MANY, 6), (100 * MANY, 6)])
-def test_a_large_corpus_is_gone_through_more_often(tokens: int, most: float) -> None:
-    assert TrainingConfig(epochs=3).most_epochs(tokens) == most
-    assert TrainingConfig(epochs=0).most_epochs(tokens) == 0
-    assert TrainingConfig(epochs=3, steps=10).most_epochs(tokens) == 0
+@pytest.mark.parametrize(("tokens", "many"), [(1000, False), (MANY - 1, False), (MANY, True)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_large_corpus_is_gone_through_as_often_as_the_family_bears(
+    family: str, tokens: int, many: bool
+) -> None:
+    model = build(family, {"vocabulary": 300, "width": 32, "layers": 1})
+    assert most_epochs(model, TrainingConfig(), tokens) == model.epochs[many] > 0
+    assert most_epochs(model, TrainingConfig(epochs=0), tokens) == 0
+    assert most_epochs(model, TrainingConfig(epochs=5), tokens) == 5
+    assert most_epochs(model, TrainingConfig(epochs=5, steps=10), tokens) == 0
 
 
 def test_steps_are_larger_where_there_is_more_to_learn_from() -> None:

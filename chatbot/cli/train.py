@@ -261,7 +261,7 @@ def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> 
         plans = choose(kind, batches, progress)
     say(chosen(family, plans))
     if plans[0].most_epochs and plans[0].epochs > plans[0].most_epochs - 0.01:
-        say(f"more would be learned by heart: see --set training.epochs (here {training.epochs:g})")
+        say(f"more would be learned by heart: see --set training.epochs (here {plans[0].most_epochs:g})")
     return plans[0]
 
 

@@ -95,6 +95,8 @@ class ReplyModel(nn.Module, Generic[B, S]):
     # AdamW's highest at a width of 256, unless the training says otherwise: see `peak_rate`.
     learning_rate: ClassVar[float]
     learns_prompt: ClassVar[bool] = False  # whether one example can teach a whole dialogue
+    # How often it goes through a small corpus, or one of two million tokens, before it learns it by heart.
+    epochs: ClassVar[tuple[float, float]] = (4.0, 8.0)
 
     def loss(self, batch: B, smoothing: float = 0.0) -> Loss:
         """Teacher-forced cross-entropy, in nats; `smoothing`: of labels (Szegedy et al. 2016, section 7)."""

@@ -49,6 +49,7 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
     learning_rate = 2e-3
     batch = StreamBatch
     learns_prompt = True
+    epochs = (3.0, 3.0)  # in each it reads every turn twice, from both speakers' sides
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()

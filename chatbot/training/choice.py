@@ -20,6 +20,7 @@ from chatbot.sizes import SIZES
 from chatbot.training.config import TrainingConfig
 from chatbot.training.expectation import law
 from chatbot.training.memory import available, check, training_memory
+from chatbot.training.optimization import most_epochs
 from chatbot.training.pace import measure
 
 MOMENT = 1.0  # seconds that a size is timed, after a first round
@@ -89,7 +90,7 @@ class Kind:
         step = pace.seconds / self.processes
         epoch = len(batches.plan())
         by_time = LEARNING * 60 * config.minutes / step if config.minutes else math.inf
-        most = config.most_epochs(len(batches.examples.data.tokens))
+        most = most_epochs(model, config, len(batches.examples.data.tokens))
         by_epochs = most * epoch or math.inf
         steps = max(1.0, min(config.steps or math.inf, by_time, by_epochs))
         seconds = steps * step / LEARNING

@@ -21,10 +21,10 @@ class TrainingConfig:
 
     minutes: float = setting(30.0, "minutes to train each model; 0 for no limit")
     steps: int = setting(0, "optimizer steps; 0 for no limit")
-    epochs: float = setting(
-        4.0,
-        "of a training by time: how often it goes through a small corpus at the most, twice as often through "
-        "one of two million tokens; 0 for no limit",
+    epochs: float | None = setting(
+        None,
+        "of a training by time: how often it goes through the corpus at the most; 0 for no limit, none for "
+        "what the family can learn from so much before it learns it by heart",
     )
     batch_tokens: int = setting(
         0,
@@ -63,16 +63,13 @@ class TrainingConfig:
     )
     seed: int = setting(0, "the same seed, corpus and number of steps give the same bot")
 
-    def most_epochs(self, tokens: int) -> float:
-        """How often to go through a corpus of so many tokens; 0: no limit, as with steps that are given."""
-        limit = 2 * self.epochs if tokens >= MANY else self.epochs
-        return limit if self.minutes and not self.steps else 0.0
-
     def tokens_of_step(self, tokens: int) -> int:
         """How many tokens of a corpus of so many a step learns from."""
         return self.batch_tokens or (STEP if tokens >= MANY else STEP // 2)
 
     def __post_init__(self) -> None:
+        if (self.epochs or 0) < 0:
+            raise ConfigError(f"epochs must not be negative, not {self.epochs}")
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if isinstance(value, float) and not math.isfinite(value):
@@ -88,7 +85,6 @@ class TrainingConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 0 and under 1, not {getattr(self, name)}")
         for name in (
-            "epochs",
             "batch_tokens",
             "learning_rate",
             "weight_decay",

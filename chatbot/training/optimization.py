@@ -86,6 +86,15 @@ def peak_rate(model: AnyModel, config: TrainingConfig) -> float:
     return config.learning_rate or config.gentle * usual
 
 
+def most_epochs(model: AnyModel, config: TrainingConfig, tokens: int) -> float:
+    """How often a training goes through a corpus of so many tokens; 0: no limit, as where steps are given."""
+    if config.steps or not config.minutes:
+        return 0.0
+    few, many = model.epochs
+    usual = many if tokens >= MANY else few
+    return usual if config.epochs is None else config.epochs
+
+
 def optimizer(model: AnyModel, config: TrainingConfig, tokens: int = MANY) -> Optimizer:
     """AdamW (Loshchilov & Hutter 2019), weight decay on matrices only. tokens: that the corpus has.
 

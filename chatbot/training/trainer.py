@@ -43,7 +43,7 @@ from chatbot.training.events import (
     Stopped,
 )
 from chatbot.training.memory import check, keep_freed, training_memory
-from chatbot.training.optimization import learning_rate, optimizer, peak_rate
+from chatbot.training.optimization import learning_rate, most_epochs, optimizer, peak_rate
 from chatbot.training.world import World, part, run_id, whole
 
 SPIKE = 10.0  # a gradient so many times as long as usual is not followed
@@ -133,7 +133,7 @@ class Trainer:
         self._learner = self.world.learner(model, config.shard)
         tokens = len(train.tokens)
         self.optimizer = optimizer(model, config, tokens)
-        self._most_epochs = config.most_epochs(tokens)
+        self._most_epochs = most_epochs(model, config, tokens)
         self.precision = self.world.share(choose_precision(config.precision, self.device))
         self.at = Position()
         self._replying = dataclasses.replace(sampling, seed=0), examples
