@@ -35,7 +35,7 @@ def show_help(session: Session, argument: str) -> None:
     table = Table.grid(padding=(0, 2))
     for entry in dict.fromkeys(COMMANDS.values()):
         names = ", ".join(f"/{name}" for name in entry.names)
-        table.add_row(Text(f"{names} {entry.arguments}"), Text(entry.help))
+        table.add_row(Text(f"{names} {entry.arguments}", overflow="fold"), Text(entry.help))
     table.add_row()
     for key, meaning in KEYS.items():
         table.add_row(Text(key), Text(meaning))
