@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -240,7 +241,17 @@ def status(name: str, session: Session) -> str:
         told = [f"{session.speed:,.0f} tokens/s", f"{len(session.last.prompt)} of {limit} tokens of context"]
     names = " or ".join(printable(one.name) for one in session.rivals or (bot,))
     drawn = f"temperature {session.sampling.temperature:g}"
-    return "  ".join([names, drawn, *told, *(["kept"] if session.log else []), "/help"])
+    parts = [drawn, *told, *(["kept"] if session.log else []), "/help"]
+    return fitting([names, *parts], session.console.width)
+
+
+def fitting(parts: Sequence[str], width: int) -> str:
+    """The first part, and as many of the others as the line has room for: none of them is cut."""
+    line, *others = parts
+    for part in others:
+        if cell_len(line) + 2 + cell_len(part) <= width:
+            line += f"  {part}"
+    return line
 
 
 def is_open(text: str) -> bool:
