@@ -39,6 +39,12 @@ class Emulator(pyte.HistoryScreen):
     here a cell that is dim blinks, which nothing of ours does.
     """
 
+    answer: Callable[[str], None]  # writes to the program
+
+    def write_process_input(self, data: str) -> None:
+        """Answer what the program asks."""
+        self.answer(data)
+
     def draw(self, data: str) -> None:
         """Characters without width stay with the cell before them."""
         shown = ""
@@ -76,7 +82,7 @@ class Emulator(pyte.HistoryScreen):
 class Screen:
     """A program, and the screen that it draws on.
 
-    It answers what a terminal is asked (where the cursor is), so that the program runs as it does for a person.
+    It answers what a terminal is asked (where the cursor is): the program runs as it does for a person.
     """
 
     BRACKETED = b"\x1b[?2004h"  # the prompt is open where it is switched on
@@ -91,6 +97,7 @@ class Screen:
         **more: str,
     ) -> None:
         self.emulator = Emulator(columns, lines, history=2000, ratio=0.5)
+        self.emulator.answer = self.press
         self._stream = pyte.ByteStream(self.emulator)
         self.raw = b""  # all that was written so far
         self._child: Any = pexpect.spawn(
@@ -102,7 +109,6 @@ class Screen:
             echo=True,
         )
         self._child.delaybeforesend = None
-        self.emulator.write_process_input = self._child.send  # answers
 
     def read(self, seconds: float = 0.02) -> bool:
         """Draw what the program has written; whether it can still write."""

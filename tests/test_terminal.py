@@ -1,4 +1,4 @@
-"""The real program in a real (pseudo-)terminal: what a person sees where users of other programs complained."""
+"""The real program in a pseudo-terminal: what a person sees where users of other programs complained."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ CTRL_C, CTRL_G, CTRL_R = "\x03", "\x07", "\x12"
 GREETING = ["This is parrot.", "/help for help, /attention on to see where it looks, Ctrl-D to leave"]
 
 
+def pasted(text: str) -> str:
+    """What a terminal sends for a paste."""
+    return f"\x1b[200~{text}\x1b[201~"
+
+
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens a screen with the program on it; `said` is what the bot replies, in turn."""
@@ -27,7 +32,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 
     def begin(*arguments: str, said: Any = ("Hi there.", "Fine, thanks."), **more: Any) -> Screen:
         size = {name: more.pop(name) for name in ("columns", "lines") if name in more}
-        script = {name: more.pop(name) for name in ("stops", "broken") if name in more}
+        script: dict[str, Any] = {
+            name: more.pop(name) for name in ("stops", "broken", "spelled") if name in more
+        }
         script["bots"] = said if isinstance(said, dict) else {"parrot": said}
         command = more.pop("command", program("chat", *arguments))
         screens.append(Screen(tmp_path / "home", command, **size, SCRIPT=json.dumps(script), **more))
@@ -53,10 +60,6 @@ def chat(start: Open) -> Open:
 def go_on() -> None:
     """Let a reply that stopped go on."""
     Path("go").touch()
-
-
-def pasted(text: str) -> str:
-    return f"\x1b[200~{text}\x1b[201~"
 
 
 def editor(folder: Path, shell: str) -> str:
@@ -104,14 +107,14 @@ CONVERSATIONS: dict[str, tuple[list[str], list[str]]] = {
         ],
     ),
     "right to left": (["שלום עולם", "مرحبا"], ["> שלום עולם", "Hi there.", "> مرحبا", "Fine, thanks."]),
-    "nothing that a terminal obeys is kept": (["a\x16\x1bb"], ["> a^[b", "Hi there."]),
+    "nothing that a terminal obeys is kept": ([pasted("a\x1b[31mb")], ["> a^[[31mb", "Hi there."]),
     "the strip": (
         ["/attention on", "who are you"],
         ["> /attention on", "attention on", "> who are you", "Hi there.", "who are you"],
     ),
     "a wrong setting": (
         ["/set temperature hot"],
-        ["> /set temperature hot", "temperature must be a number, not 'hot'"],
+        ["> /set temperature hot", "sampling.temperature must be a number, not 'hot'"],
     ),
 }
 
@@ -254,6 +257,17 @@ def test_a_window_resized_during_a_reply(chat: Open, options: tuple[str, ...], c
     assert screen.leave() == 0
 
 
+def test_what_is_typed_during_a_reply_is_not_printed_into_it(chat: Open) -> None:
+    screen = chat(said=["one two three"], stops=2)
+    screen.press("hello\r")
+    screen.wait_for("one")
+    screen.press("you")
+    go_on()
+    screen.wait(lambda: screen.prompts == 2 and screen.said[-1] == "one two three", "the whole reply")
+    screen.wait_for("> you")
+    assert screen.said == [*GREETING, "> hello", "one two three"]
+
+
 def test_a_window_resized_at_the_prompt(chat: Open) -> None:
     screen = chat(columns=80)
     screen.press("hello")
@@ -265,12 +279,12 @@ def test_a_window_resized_at_the_prompt(chat: Open) -> None:
 
 
 def test_wide_characters_are_neither_cut_nor_doubled(chat: Open) -> None:
-    said = "猫は屋根の上です。" * 5
+    said = "猫は屋根の上で朝から晩まで眠っていて、夜になると森へ出かけて、梟と話をします。"
     screen = chat("--attention", said=[said], columns=21, NO_COLOR="1")
     screen.enter("猫はどこ")
     reply = screen.said[screen.said.index("> 猫はどこ") + 1 : -1]
     assert "".join(reply) == said
-    assert len(reply) == 5
+    assert [len(line) for line in reply[:-1]] == [10, 10, 10]  # of 20 columns; one is left over
 
 
 def test_emoji_with_joiners_stay_together(chat: Open) -> None:
@@ -281,13 +295,13 @@ def test_emoji_with_joiners_stay_together(chat: Open) -> None:
 
 
 def test_bytes_of_a_character_wait_for_each_other(chat: Open) -> None:
-    screen = chat(said=["Such 🦉 owls"], stops=3, SPELLED="1")  # two of its four bytes are there
+    screen = chat(said=["Two such 🦉 owls"], stops=5, spelled=True)  # two of its four bytes are there
     screen.press("hello\r")
-    screen.wait_for("Such")
+    screen.wait_for("Two")
     assert "�" not in str(screen)
     go_on()
     screen.open(2)
-    assert screen.said[-1] == "Such 🦉 owls"
+    assert screen.said[-1] == "Two such 🦉 owls"
 
 
 def test_a_reply_cannot_change_the_terminal(chat: Open) -> None:
@@ -329,7 +343,7 @@ def test_ctrl_r_searches_what_was_said(chat: Open) -> None:
     screen.enter("where is the owl")
     screen.enter("who are you")
     screen.press(f"{CTRL_R}owl")
-    screen.wait_for("reverse-i-search", "where is the owl")
+    screen.wait_for("I-search backward: owl", "where is the owl")
     screen.press("\r\r")
     screen.open(4)
     assert screen.said[-2:] == ["> where is the owl", "Hi there."]
@@ -443,7 +457,7 @@ def test_the_map_of_a_long_prompt_on_a_narrow_screen_is_in_bands(chat: Open) -> 
     screen.enter("/attention")
     shown = screen.said[screen.said.index("> /attention") + 1 :]
     assert all(len(line) <= 30 for line in shown)
-    assert " ".join(shown).count("there.") == 2  # a band each
+    assert sum("there." in line for line in shown) >= 2  # a row in each band
     assert [word for word in " ".join(shown).split() if word in ("one", "seven", "marks")] == [
         "one",
         "seven",
@@ -457,8 +471,7 @@ def test_the_strip_keeps_to_one_line(chat: Open, columns: int) -> None:
     screen.enter("what did you say about that yesterday")
     strip = screen.said[-1]
     assert len(strip) < columns
-    assert strip.rstrip("░▒▓█").endswith("yesterday"[: columns - 2] if columns == 10 else "yesterday")
-    assert sum("yesterday" in line.replace("█", "") for line in screen.said) <= 2
+    assert strip.rstrip("░▒▓█").endswith("yesterday")
 
 
 SHADES = set("░▒▓█")

@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import TextIO
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
@@ -23,8 +24,10 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output, create_output
+from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import is_dumb_terminal
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
@@ -204,15 +207,23 @@ def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
     console = Console(stderr=redirected, highlight=False)
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
     session.edit = opening.edit
-    # None where it can be: prompt-toolkit looks after a TERM=dumb only where it chose the output itself.
-    output = create_output(sys.stderr) if redirected else None
     kept = history(paths.history_file()) if opening.history else InMemoryHistory()
-    prompts = prompt_session(kept, output=output, status=lambda: status(name, session))
+    with screen(sys.stderr if redirected else sys.stdout):
+        prompts = prompt_session(kept, status=lambda: status(name, session))
     # A file has no margin.
     width = (lambda: sys.maxsize) if redirected else (lambda: console.width)
     Thread(target=begin_loading, args=(session.loading, lambda: load(folder), prompts), daemon=True).start()
     live = not redirected and console.is_terminal and not console.is_dumb_terminal
     Repl(session, name, prompts, writer(sys.stdout), width, live).run()
+
+
+def screen(stream: TextIO) -> AbstractContextManager[object]:
+    """Prompts made within write to this stream; no escape codes where TERM=dumb.
+
+    They are not given the output itself: prompt-toolkit looks after a TERM=dumb only where it is not.
+    """
+    plain = is_dumb_terminal()
+    return create_app_session(output=PlainTextOutput(stream) if plain else create_output(stream))
 
 
 def begin_loading(loading: Future[Bot], load: Callable[[], Bot], prompts: PromptSession[str]) -> None:

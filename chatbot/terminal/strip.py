@@ -11,7 +11,7 @@ from rich.text import Text
 
 from chatbot.replying import Event, Reply, ReplyStart, TokenEvent
 from chatbot.terminal.attention import ASCII, BLOCKS, STEPS, STYLES, Glyphs, Word, prompt_words
-from chatbot.terminal.replies import Write
+from chatbot.terminal.replies import Write, uninterrupted
 
 UP, CLEAR = "\x1b[A", "\x1b[J"
 EARLIER = "earlier"
@@ -102,9 +102,11 @@ class LiveStrip:
     def watched(self, events: Iterator[Event]) -> Iterator[Event]:
         """The same events; the strip is away while one is shown, and drawn anew after it."""
         for event in events:
-            self.clear()
+            with uninterrupted():
+                self.clear()
             yield event
-            self.see(event)
+            with uninterrupted():
+                self.see(event)
 
     def _draw(self, shares: list[float]) -> None:
         assert self._strip
