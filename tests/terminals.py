@@ -99,7 +99,7 @@ class Screen:
         self.emulator = Emulator(columns, lines, history=2000, ratio=0.5)
         self.emulator.answer = self.press
         self._stream = pyte.ByteStream(self.emulator)
-        self.raw = b""  # all that was written so far
+        self.raw, self.read_at = b"", 0.0  # all that was written so far, and when the last of it came
         self._child: Any = pexpect.spawn(
             command[0],
             list(command[1:]),
@@ -118,6 +118,7 @@ class Screen:
             return True
         except pexpect.EOF:
             return False
+        self.read_at = time.perf_counter()
         self.raw += data
         self._stream.feed(data)
         return True
