@@ -111,8 +111,14 @@ class ScriptedResponder(Responder):
 
     engine: ScriptedEngine
 
-    def __init__(self, *replies: str, context: int = 4, **engine: Any) -> None:  # Any: its fields
-        tokenizer = WordTokenizer()
+    def __init__(
+        self,
+        *replies: str,
+        context: int = 4,
+        tokenizer: Tokenizer | None = None,
+        **engine: Any,  # its fields
+    ) -> None:
+        tokenizer = tokenizer or WordTokenizer()
         scripts = [[*tokenizer.encode(reply), tokenizer.end] for reply in replies]
         examples = ExamplesConfig(context=context)
         super().__init__(ScriptedEngine(scripts, **engine), tokenizer, GREEDY, examples)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from chatbot.replying import Event, ReplyEnd, ReplyStart, TokenEvent
 from chatbot.terminal import replies
 from chatbot.terminal.text import UNSAFE, escaped, printable
 from chatbot.terminal.wrapping import Wrapped
-from tests.fakes import ScriptedResponder
+from tests.fakes import ScriptedResponder, scripted_bot
 
 HELLO = Dialogue((Turn("user", "hello"),))
 
@@ -134,3 +135,18 @@ def test_escaped_json_is_safe_and_says_the_same(text: str) -> None:
 
 def test_joiners_of_emoji_and_other_scripts_stay() -> None:
     assert printable("👩\u200d💻 می\u200cخواهم é 東京") == "👩\u200d💻 می\u200cخواهم é 東京"
+
+
+def test_ctrl_c_waits_until_a_word_is_written_and_noted() -> None:
+    written: list[str] = []
+
+    def write(text: str) -> None:
+        written.append(text)
+        if text == " two":
+            signal.raise_signal(signal.SIGINT)
+
+    line = Wrapped(write, lambda: 80)
+    reply = replies.show(scripted_bot("one two three four").stream("hello"), line.add)
+    line.end()
+    assert "".join(written) == reply.text == "one two three"
+    assert reply.reason == "interrupted"

@@ -14,7 +14,7 @@ from rich.console import Console
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.replying import Event, Reply, ReplyStart, TokenEvent
 from chatbot.terminal import replies
-from chatbot.terminal.attention import BLOCKS
+from chatbot.terminal.attention import BLOCKS, STYLES
 from chatbot.terminal.strip import LiveStrip, Strip, average
 from chatbot.terminal.wrapping import Wrapped
 from tests.fakes import scripted_bot
@@ -148,3 +148,12 @@ def test_colour_needs_no_shades_and_no_colour_needs_no_tints() -> None:
         line = average(reply, console)
         assert bool(line.spans) == colour
         assert any(shade in line.plain for shade in BLOCKS.shades[1:]) != colour
+
+
+def test_each_word_has_its_own_style() -> None:
+    start = next(events("who are you", "An owl am I"))
+    assert isinstance(start, ReplyStart)
+    line = Strip(start).text([0.1, 1.0, 0.6], 40, colour=True)
+    styles = {line.plain[span.start : span.end]: str(span.style) for span in line.spans}
+    assert styles == {"who": STYLES[1], "are": f"{STYLES[4]} bold", "you": STYLES[3]}
+    assert not line.style

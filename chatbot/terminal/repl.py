@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import TextIO
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
@@ -22,8 +23,11 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output, create_output
+from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import is_dumb_terminal
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -196,15 +200,23 @@ def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
     console = Console(stderr=redirected, highlight=False)
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
     session.edit, session.verbose = opening.edit, opening.verbose
-    # None where it can be: prompt-toolkit looks after a TERM=dumb only where it chose the output itself.
-    output = create_output(sys.stderr) if redirected else None
     kept = history(paths.history_file()) if opening.history else InMemoryHistory()
-    prompts = prompt_session(kept, output=output, status=lambda: status(name, session))
+    with screen(sys.stderr if redirected else sys.stdout):
+        prompts = prompt_session(kept, status=lambda: status(name, session))
     # A file has no margin.
     width = (lambda: sys.maxsize) if redirected else (lambda: console.width)
     Thread(target=begin_loading, args=(session.loading, lambda: load(folder), prompts), daemon=True).start()
     live = not redirected and console.is_terminal and not console.is_dumb_terminal
     Repl(session, name, prompts, writer(sys.stdout), width, live).run()
+
+
+def screen(stream: TextIO) -> AbstractContextManager[object]:
+    """Prompts made within write to this stream; no escape codes where TERM=dumb.
+
+    They are not given the output itself: prompt-toolkit looks after a TERM=dumb only where it is not.
+    """
+    plain = is_dumb_terminal()
+    return create_app_session(output=PlainTextOutput(stream) if plain else create_output(stream))
 
 
 def begin_loading(loading: Future[Bot], load: Callable[[], Bot], prompts: PromptSession[str]) -> None:
@@ -236,7 +248,17 @@ def status(name: str, session: Session) -> str:
         ]
     names = " or ".join(printable(one.name) for one in session.rivals or (bot,))
     drawn = f"temperature {session.sampling.temperature:g}"
-    return "  ".join([names, drawn, *told, *(["kept"] if session.log else []), "/help"])
+    parts = [drawn, *told, *(["kept"] if session.log else []), "/help"]
+    return fitting([names, *parts], session.console.width)
+
+
+def fitting(parts: Sequence[str], width: int) -> str:
+    """The first part, and as many of the others as the line has room for: none of them is cut."""
+    line, *others = parts
+    for part in others:
+        if cell_len(line) + 2 + cell_len(part) <= width:
+            line += f"  {part}"
+    return line
 
 
 def is_open(text: str) -> bool:

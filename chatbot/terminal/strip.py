@@ -11,7 +11,7 @@ from rich.text import Text
 
 from chatbot.replying import Event, Reply, ReplyStart, TokenEvent
 from chatbot.terminal.attention import ASCII, BLOCKS, STEPS, STYLES, Glyphs, Word, prompt_words
-from chatbot.terminal.replies import Write
+from chatbot.terminal.replies import Write, uninterrupted
 
 UP, CLEAR = "\x1b[A", "\x1b[J"
 EARLIER = "earlier"
@@ -55,8 +55,8 @@ class Strip:
             room = width - cell_len(line.plain) - 1
             if cell_len(shown.plain) > room:
                 cut = Text(f"{self.glyphs.cut} " if room > 0 else "", "dim")
-                return cut + line if line.plain else _cut(shown, width)
-            line = shown + Text(" ") + line if line.plain else shown
+                return _joined(cut, line) if line.plain else _cut(shown, width)
+            line = _joined(shown, " ", line) if line.plain else _joined(shown)
         return line
 
     def _word(self, text: str, level: int, colour: bool) -> Text:
@@ -66,6 +66,11 @@ class Strip:
 
     def _shares(self, attention: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
         return [float(attention[places].sum()) for _, places in self.words]
+
+
+def _joined(*parts: Text | str) -> Text:
+    """Parts in a line; "+" would give them all the first one's style."""
+    return Text.assemble(*parts, no_wrap=True, overflow="crop")
 
 
 def _cut(text: Text, width: int) -> Text:
@@ -102,9 +107,11 @@ class LiveStrip:
     def watched(self, events: Iterator[Event]) -> Iterator[Event]:
         """The same events; the strip is away while one is shown, and drawn anew after it."""
         for event in events:
-            self.clear()
+            with uninterrupted():
+                self.clear()
             yield event
-            self.see(event)
+            with uninterrupted():
+                self.see(event)
 
     def _draw(self, shares: list[float]) -> None:
         assert self._strip

@@ -9,6 +9,8 @@ from rich.cells import cell_len
 
 from chatbot.terminal.replies import Write
 
+CHARACTER = re.compile(".(?:\ufe0f?\u200d.)*")  # emoji that are joined stay together
+
 
 class Wrapped:
     """Breaks lines between words. A word is written when it is whole, so that it never has to move.
@@ -29,17 +31,21 @@ class Wrapped:
                 self._space += part
             else:
                 self._word += part
-        # Scripts with wide characters have no spaces and may be broken anywhere.
-        if cell_len(self._word) > len(self._word) or cell_len(self._word) >= self._width():
+        if self._is_wide() or cell_len(self._word) >= self._width():
             self.end()
 
     def end(self) -> None:
-        """Write the word that is waiting."""
-        if not self._word:
-            return
-        if self.column and self.column + cell_len(self._space + self._word) > self._width():
-            self._write("\n")
-            self.column, self._space = 0, ""
-        self._write(self._space + self._word)
-        self.column += cell_len(self._space + self._word)
-        self._space = self._word = ""
+        """Write the word that is waiting; what is longer than a line is left to the terminal."""
+        parts = CHARACTER.findall(self._word) if self._is_wide() else [self._word]
+        for part in filter(None, parts):
+            if self.column and self.column + cell_len(self._space + part) > self._width():
+                self._write("\n")
+                self.column, self._space = 0, ""
+            self._write(self._space + part)
+            self.column += cell_len(self._space + part)
+            self._space = ""
+        self._word = ""
+
+    def _is_wide(self) -> bool:
+        """Scripts with wide characters have no spaces, and may be broken anywhere."""
+        return cell_len(self._word) > len(self._word)
