@@ -96,18 +96,15 @@ def train(corpus: Path, out: Path, family: str, size: str, steps: int) -> None:
 
 
 def trained(out: Path, family: str) -> Iterator[tuple[str, int, int, int, float]]:
-    """(size, steps, parameters, targets, nats a word) of all trainings in there that came to their end."""
+    """(size, steps, parameters, targets, nats a word) of all finished trainings, at their best."""
     for folder in sorted((out / "checkpoints").glob(f"*-{family}")):
         if is_done(folder):
-            bot, last = Checkpoint.load(folder), json.loads(_last_line(folder / "metrics.jsonl"))
+            bot = Checkpoint.load(folder)
             kept = bot.weights()
+            best = next(line for line in bot.metrics() if line["step"] == kept.header["step"])
             parameters = sum(array.size for array in kept.tensors.values())
             nats = kept.header["figures"]["nats_per_word"]
-            yield bot.config.size, last["step"], parameters, last["targets"], nats
-
-
-def _last_line(file: Path) -> str:
-    return file.read_text(encoding="utf-8").splitlines()[-1]
+            yield bot.config.size, best["step"], parameters, best["targets"], nats
 
 
 def fitted(points: Points) -> Law:
