@@ -1,9 +1,7 @@
 """`chatbot chat` and `chatbot list` as they are called: stdout, stderr, exit codes; a real terminal."""
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,9 +21,9 @@ from chatbot.cli.list import aligned, count
 from chatbot.decoding import STYLES
 from chatbot.errors import ChatbotError
 from tests.fakes import ScriptedResponder, scripted_bot
+from tests.terminals import environment, heeds_ctrl_c
 
 Call = Callable[..., Result]
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -295,17 +293,6 @@ main()
 """
 
 
-def environment(home: Path, **more: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")}
-    ours = {"CHATBOT_HOME": str(home), "PYTHONPATH": str(ROOT), "PROMPT_TOOLKIT_NO_CPR": "1"}
-    return {**kept, **ours, "TERM": "xterm-256color", **more}
-
-
-def _heeds_ctrl_c() -> None:
-    """What runs in a shell's background ignores it, and so would what it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class Terminal:
     """A program in a pseudo-terminal. Its prompt is open where it switches bracketed paste on."""
 
@@ -315,10 +302,10 @@ class Terminal:
         self._child = pexpect.spawn(
             command[0],
             list(command[1:]),
-            env=environment(home, **more),
+            env=environment(home, PROMPT_TOOLKIT_NO_CPR="1", **more),
             encoding="utf-8",
             timeout=20,
-            preexec_fn=_heeds_ctrl_c,
+            preexec_fn=heeds_ctrl_c,
         )
 
     def type(self, keys: str, *shown: str, prompt: str = OPEN) -> str:
