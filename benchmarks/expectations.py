@@ -44,12 +44,12 @@ from chatbot.training.pace import measure
 # Short ones first: then a law can be fitted early.
 LENGTHS: Mapping[str, Sequence[tuple[str, int]]] = {
     "gpt": (
-        *(("nano", 400), ("micro", 200), ("small", 200)),
-        *(("nano", 1600), ("micro", 800), ("small", 600)),
+        *(("nano", 800), ("micro", 400), ("small", 400)),
+        *(("nano", 3200), ("micro", 1600), ("small", 1200)),
     ),
     "seq2seq": (
-        *(("nano", 400), ("micro", 200), ("small", 200)),
-        *(("nano", 1600), ("micro", 800), ("small", 800)),
+        *(("nano", 800), ("micro", 400), ("small", 400)),
+        *(("nano", 3200), ("micro", 1600), ("small", 1600)),
     ),
 }
 MINUTES = (2, 5, 20, 60)
