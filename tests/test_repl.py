@@ -388,3 +388,17 @@ def test_the_status_line_says_who_and_how() -> None:
     session.last = bot.reply("hello")
     session.watch.tokens, session.watch.seconds = 1234, 1.0
     assert "1,234 tokens/s  3 of 96 tokens of context" in status("owl", session)
+
+
+def test_a_full_disk_loses_no_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CHATBOT_HOME", str(tmp_path / "file"))
+
+    def prepare(session: Session) -> None:
+        session.log = tmp_path / "file" / "talk.jsonl"
+        session.rivals = (session.bot, scripted_bot("Ho.", name="owl"))
+
+    with conversation("hello" + ENTER + "1" + ENTER, "Hi.", prepare=prepare) as talk:
+        assert sum("cannot be written" in line for line in talk.lines) == 2
+        assert talk.session.turns[0].text == "hello"
+        assert talk.session.last

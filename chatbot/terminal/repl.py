@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import TextIO
+from typing import Any, TextIO
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
@@ -124,13 +124,20 @@ class Repl:
             reply, bot = self.compared(text, rivals)
         else:
             reply = self.answered(text, bot)
+        self.session.last, self.session.last_bot = reply, bot
         if reply.text:  # an exchange without words is none
             asked = self.session.asked(text)
             self.session.turns = (*asked.turns, Turn("bot", reply.text))
             if self.session.log:
-                transcript.write(self.session.log, self.session.turns, self.session.bot.name)
-        self.session.last, self.session.last_bot = reply, bot
+                self.kept(transcript.write, self.session.log, self.session.turns, bot.name)
         self.session.console.print()
+
+    def kept(self, write: Callable[..., None], *what: Any) -> None:  # Any: whatever it writes
+        """Write to disk; where that cannot be, the conversation goes on."""
+        try:
+            write(*what)
+        except ChatbotError as error:
+            self.say(commands.problem(error))
 
     def answered(self, text: str, bot: Bot) -> Reply:
         """A bot's reply, shown while it is made."""
@@ -164,7 +171,7 @@ class Repl:
         names = [rivals[i].name for i in order]
         if answer in comparing.ANSWERS or answer == comparing.EQUAL:
             better = comparing.ANSWERS.get(answer)
-            comparing.keep(names, None if better is None else names[better])
+            self.kept(comparing.keep, names, None if better is None else names[better])
         self.say(", ".join(f"{number}: {printable(name)}" for number, name in enumerate(names, 1)))
         taken = comparing.ANSWERS.get(answer, 0)
         return made[taken], rivals[order[taken]]
