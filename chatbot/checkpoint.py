@@ -6,6 +6,8 @@ model.safetensors     the best weights, with their figures and date in the heade
 training.safetensors  the state to go on from, all in one file so that it is of one moment
 metrics.jsonl         a line for each validation
 evaluation.json       the last `chatbot eval`, if there was one
+samples.json          replies that `chatbot verify` makes again
+notes.md              what whoever trained it says; a part of the card
 README.md             the bot's card, if `chatbot report` made one
 
 Every file is written beside and renamed, so none is ever half a file; tensors carry their checksum.
@@ -38,7 +40,8 @@ from chatbot.tokenizer import Tokenizer
 FORMAT = 1
 CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.model", "model.safetensors"
 TRAINING, METRICS, EVALUATION = "training.safetensors", "metrics.jsonl", "evaluation.json"
-SAMPLES = "samples.json"
+SAMPLES, NOTES = "samples.json", "notes.md"
+STARTERS = ("starter-seq2seq", "starter-gpt")  # the bots that come with the program, the one to talk to last
 OWN = (CONFIG, TOKENIZER, MODEL, TRAINING, METRICS, EVALUATION, SAMPLES)  # the files that make a bot
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # none on Windows
 
@@ -146,12 +149,30 @@ class Checkpoint:
     def weights(self) -> Weights:
         """The best weights, checked against their checksum."""
         hint = "if its training was cut short, go on with --resume; else train under another --name"
-        return Weights(*_read_tensors(self.folder / MODEL, hint))
+        tensors, header = _read_tensors(self.folder / MODEL, hint)
+        return Weights({name: _whole(tensor) for name, tensor in tensors.items()}, header)
 
     def save_weights(self, tensors: Tensors, **header: Any) -> None:
         """Replace the weights by better ones."""
         stamp = datetime.now(timezone.utc).isoformat(timespec="seconds")
         _write_tensors(self.folder / MODEL, tensors, {**header, "trained": stamp})
+
+    def pack(self, folder: Path) -> Checkpoint:
+        """A copy to give away: weights as float16, no training state, nothing that was measured with others.
+
+        It must not exist. Weights that float16 cannot hold are a CheckpointError.
+        """
+        kept = self.weights()
+        with np.errstate(over="ignore"):
+            halved = {name: tensor.astype(np.float16) for name, tensor in kept.tensors.items()}
+        if not all(np.isfinite(tensor).all() for tensor in halved.values()):
+            raise CheckpointError(f"the weights of {self.name} are too large for half precision")
+        packed = Checkpoint.create(folder, self.config, self.tokenizer)
+        for name in (METRICS, NOTES):
+            if text := self.text(name):
+                packed.save_text(name, text)
+        _write_tensors(folder / MODEL, halved, dict(kept.header))
+        return packed
 
     def training_state(self) -> tuple[Tensors, Section] | None:
         """Where the training stood when it was last saved; None if it never was."""
@@ -268,9 +289,15 @@ def find(name: str | None = None) -> Path:
 
 
 def newest(bots: Sequence[Summary]) -> Summary | None:
-    """The one trained last, of those that can be talked to: who is, where no name is given."""
-    usable = (bot for bot in bots if not bot.problem and not bot.backward)
-    return max(usable, key=lambda bot: bot.trained, default=None)
+    """The one trained last, of those that can be talked to: who is, where no name is given.
+
+    Those that come with the program are for who has no other.
+    """
+    usable = [bot for bot in bots if not bot.problem and not bot.backward]
+    own = [bot for bot in usable if bot.name not in STARTERS]
+    if own or not usable:
+        return max(own, key=lambda bot: bot.trained, default=None)
+    return max(usable, key=lambda bot: STARTERS.index(bot.name))
 
 
 def available() -> list[Summary]:
@@ -281,6 +308,11 @@ def available() -> list[Summary]:
             for config in sorted(parent.glob("*/" + CONFIG)):
                 seen.setdefault(config.parent.name, _summary(config.parent))
     return sorted(seen.values(), key=lambda bot: bot.name)
+
+
+def _whole(tensor: NDArray[Any]) -> NDArray[Any]:
+    """Half precision is how weights are kept, not what they are computed with."""
+    return tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
 
 
 def checksum(tensors: Tensors) -> str:

@@ -15,8 +15,16 @@ def home() -> Path:
 
 
 def checkpoint_folders() -> list[Path]:
-    """Where bots are looked for, nearest first: here, then the user's own."""
-    return [Path("checkpoints"), home() / "checkpoints"]
+    """Where bots are looked for, nearest first: here, the user's own, those that come with the program."""
+    return [Path("checkpoints"), home() / "checkpoints", starters()]
+
+
+def starters() -> Path:
+    """The bots that come with the program; CHATBOT_STARTERS overrides where they are."""
+    override = os.environ.get("CHATBOT_STARTERS")
+    installed = Path(__file__).parent / "starters"  # as pyproject.toml packages them
+    here = installed if installed.is_dir() else Path(__file__).parents[1] / "checkpoints"
+    return Path(override) if override else here
 
 
 def history_file() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -176,7 +175,7 @@ class Responder:
 
     def sampler(self, sampling: SamplingConfig, number: int = 0) -> Sampler:
         """What draws the tokens of a reply; of several replies, the one of that number."""
-        spelling = _spelling(self.tokenizer) if sampling.bad_words else None
+        spelling = _spelling(self.tokenizer) if sampling.manners or sampling.bad_words else None
         return Sampler(sampling, self.tokenizer.unsayable, self.tokenizer.end, spelling, number)
 
 
@@ -193,8 +192,8 @@ def _until(end: int, tokens: Iterable[int]) -> list[int]:
 @lru_cache(maxsize=4)
 def _spelling(tokenizer: Tokenizer) -> Spelling:
     """Marks and single bytes spell nothing."""
-    pieces = map(tokenizer.piece, range(len(tokenizer)))
-    return Spelling(["" if re.fullmatch("<.+>", piece) else piece for piece in pieces])
+    pieces = tokenizer.pieces()
+    return Spelling(["" if piece[0] == "<" and piece[1:] and piece[-1] == ">" else piece for piece in pieces])
 
 
 def _cleaned(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:

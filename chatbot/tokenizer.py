@@ -99,6 +99,10 @@ class Tokenizer:
         """The token as SentencePiece writes it: "▁" is a space, "<0xE2>" a byte, "<end>" a mark."""
         return str(self._model.IdToPiece(token))
 
+    def pieces(self) -> list[str]:
+        """All tokens, as SentencePiece writes them."""
+        return list(self._model.IdToPiece(list(range(len(self)))))
+
     def stream(self) -> TextStream:
         """Text for ids that arrive one by one."""
         return TextStream(self)

@@ -57,6 +57,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees or changes the bots and settings of whoever runs it."""
     folder = tmp_path / "home"
     monkeypatch.setenv("CHATBOT_HOME", str(folder))
+    monkeypatch.setenv("CHATBOT_STARTERS", str(tmp_path / "starters"))
     return folder
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from chatbot import checkpoint as module
 from chatbot.bot import Bot
-from chatbot.checkpoint import BotConfig, Checkpoint, available, checksum, claimed, find
+from chatbot.checkpoint import STARTERS, BotConfig, Checkpoint, available, checksum, claimed, find
 from chatbot.engines.torch import build
 from chatbot.errors import CheckpointError
 from chatbot.tokenizer import Tokenizer
@@ -510,6 +510,51 @@ def test_a_bot_here_hides_one_of_that_name_at_home(bot: Checkpoint, home: Path, 
         ("away-gpt", home / "checkpoints"),
         ("owls-gpt", Path("checkpoints")),
     ]
+
+
+def test_bots_that_come_with_the_program_are_found_last_and_are_for_who_has_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: Tokenizer
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in STARTERS:
+        trained(tmp_path / "starters" / name, tokenizer)
+    assert find().name == "starter-gpt"
+    assert [bot.name for bot in available()] == sorted(STARTERS)
+    own = trained(tmp_path / "checkpoints" / "owls", tokenizer)
+    module._write_tensors(own.folder / module.MODEL, tensors_of(own.config), {"trained": "1999-01-01"})
+    assert find() == Path("checkpoints/owls"), "however new those are"
+    assert find("starter-gpt") == tmp_path / "starters" / "starter-gpt"
+
+
+def test_a_packed_bot_is_half_as_large_and_nearly_the_same(bot: Checkpoint) -> None:
+    bot.save_text("notes.md", "Of owls.")
+    bot.save_training_state({"state": np.zeros(3)})
+    packed = bot.pack(bot.folder.parent / "packed")
+    assert names(packed.folder) == {
+        module.CONFIG,
+        module.TOKENIZER,
+        module.MODEL,
+        module.METRICS,
+        module.NOTES,
+    }
+    before, after = bot.weights(), Checkpoint.load(packed.folder).weights()
+    assert after.header == before.header
+    assert before.tensors.keys() == after.tensors.keys()
+    for name, tensor in before.tensors.items():
+        assert after.tensors[name].dtype == np.float32, "computed with as ever"
+        np.testing.assert_allclose(after.tensors[name], tensor, rtol=2**-11, atol=2**-25)
+    sizes = [(folder / module.MODEL).stat().st_size for folder in (packed.folder, bot.folder)]
+    assert 0.4 < sizes[0] / sizes[1] < 0.8  # the header is as long in both
+    with pytest.raises(CheckpointError, match="exists already"):
+        bot.pack(packed.folder)
+
+
+def test_weights_too_large_for_half_precision_are_not_packed(bot: Checkpoint) -> None:
+    tensors = {name: tensor * 1e9 for name, tensor in bot.weights().tensors.items()}
+    bot.save_weights(tensors)
+    with pytest.raises(CheckpointError, match="too large"):
+        bot.pack(bot.folder.parent / "packed")
+    assert not (bot.folder.parent / "packed").exists()
 
 
 def test_available_says_what_a_bot_is(bot: Checkpoint) -> None:

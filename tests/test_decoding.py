@@ -50,12 +50,18 @@ SEEN = Seen(
 KINDS = {f.name: str(f.type) for f in dataclasses.fields(SamplingConfig)}
 
 
+@pytest.fixture(autouse=True)
+def _owls_are_unmannerly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatbot.decoding.wording.unmannerly", lambda: frozenset({"owl"}))
+
+
 def values(name: str) -> st.SearchStrategy[Any]:  # Any: of the setting's type
     """Values that a rule takes."""
     kinds = {
         "int": st.integers(0, V + 3),
         "str": st.sampled_from(["", "owl", "An, owl", ",", "x"]),
         "float": st.floats(0, 1) | st.floats(-100, 100),
+        "bool": st.booleans(),
     }
     return kinds[KINDS[name]].filter(RULES[name].valid)
 
@@ -112,7 +118,7 @@ def test_a_rule_does_nothing_at_its_neutral_value(name: str, logits: Floats) -> 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_does_something_at_another_value(name: str) -> None:
     logits = logits_of(*np.arange(1, V + 1) / 66)
-    telling = {"int": (1, 4), "float": (3.0, 0.5), "str": ("owl",)}[KINDS[name]]
+    telling = {"int": (1, 4), "float": (3.0, 0.5), "str": ("owl",), "bool": (True,)}[KINDS[name]]
     afters = [RULES[name].apply(logits, SEEN, value) for value in telling if RULES[name].valid(value)]
     assert max(np.abs(softmax(after) - softmax(logits)).max() for after in afters) > 0.01
 
@@ -305,8 +311,9 @@ def test_a_reply_does_not_end_too_early() -> None:
     ],
 )
 def test_a_bad_word_is_forbidden_however_it_is_cut(said: list[int], forbidden: list[int]) -> None:
-    after = RULES["bad_words"].apply(np.zeros(V, np.float32), Seen(said, spelling=Spelling(PIECES)), " OWL,")
-    assert np.flatnonzero(after == NEVER).tolist() == forbidden
+    for rule, value in (("bad_words", " OWL,"), ("manners", True)):
+        after = RULES[rule].apply(np.zeros(V, np.float32), Seen(said, spelling=Spelling(PIECES)), value)
+        assert np.flatnonzero(after == NEVER).tolist() == forbidden
 
 
 @given(st.lists(st.integers(2, V - 1), max_size=8), st.integers(0, 9))

@@ -28,6 +28,7 @@ COMMANDS = Registry(
         "compare": "chatbot.cli.compare:compare",
         "eval": "chatbot.cli.eval:eval_",
         "list": "chatbot.cli.list:list_",
+        "pack": "chatbot.cli.pack:pack",
         "paths": "chatbot.cli.paths:paths",
         "report": "chatbot.cli.report:report",
         "train": "chatbot.cli.train:train",

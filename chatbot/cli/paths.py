@@ -13,12 +13,13 @@ def paths() -> None:
     """A line for each; CHATBOT_HOME moves all that are not in this folder."""
     from chatbot.terminal import comparing, transcript
 
-    here, users = places.checkpoint_folders()
+    here, users, shipped = places.checkpoint_folders()
     for name, path in {
         "bots here": here.absolute(),
         "your bots": users,
+        "bots that came along": shipped,
         "what you typed": places.history_file(),
         "conversations kept": transcript.folder(),
         "comparisons": comparing.file(),
     }.items():
-        click.echo(f"{name:20}{printable(str(path))}")
+        click.echo(f"{name:22}{printable(str(path))}")

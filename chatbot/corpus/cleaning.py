@@ -16,6 +16,7 @@ from html.entities import html5
 from chatbot.config import setting
 from chatbot.corpus.report import Report
 from chatbot.dialogue import Dialogue, Turn, said
+from chatbot.manners import offends
 
 Rule = Callable[[str], str]
 
@@ -29,6 +30,7 @@ class CleaningConfig:
 
     longest_turn: int = setting(400, "characters that a turn may have; longer ones are monologues")
     repeats: bool = setting(False, "keep dialogues that were there before, word for word")
+    manners: bool = setting(False, "leave out turns with slurs or the worst words (chatbot/manners.txt)")
 
 
 def clean_text(text: str) -> str:
@@ -37,8 +39,8 @@ def clean_text(text: str) -> str:
 
 
 def clean(dialogues: Iterable[Dialogue], config: CleaningConfig, report: Report) -> Iterator[Dialogue]:
-    """Clean every turn. One that is empty or too long goes, and parts its dialogue in two: the turns
-    around it do not answer each other. Parts of fewer than two turns go too, and so do repeats."""
+    """Clean every turn. One that is empty, too long or unmannerly goes, and parts its dialogue in two: the
+    turns around it do not answer each other. Parts of fewer than two turns go too, and so do repeats."""
     seen: set[bytes] = set()
     for dialogue in dialogues:
         # One without any turn left is still a dialogue to be counted.
@@ -62,16 +64,25 @@ def _parts(dialogue: Dialogue, config: CleaningConfig, report: Report) -> Iterat
         text, changed = (turn.text, []) if hopeless else _apply(turn.text)
         for rule in changed:
             report.change(rule)
-        if text and len(text) <= config.longest_turn:
+        reason = _unwanted(text, config)
+        if not reason:
             part.append(turn if text == turn.text else Turn(turn.speaker, text))
             continue
-        reason = f"longer than {config.longest_turn} characters" if text else "empty"
         report.drop(f"turns: {reason}", f"conversation {dialogue.number}")
         if part:
             yield part
         part = []
     if part:
         yield part
+
+
+def _unwanted(text: str, config: CleaningConfig) -> str:
+    """Why a turn is left out, or ""."""
+    if not text:
+        return "empty"
+    if len(text) > config.longest_turn:
+        return f"longer than {config.longest_turn} characters"
+    return "with words of manners.txt" if config.manners and offends(text) else ""
 
 
 def _is_repeat(turns: list[Turn], seen: set[bytes]) -> bool:

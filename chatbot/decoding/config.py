@@ -11,7 +11,7 @@ from chatbot.decoding.penalties import frequency_penalty, presence_penalty, repe
 from chatbot.decoding.repeats import no_echo, no_repeat
 from chatbot.decoding.rule import Apply, Rule
 from chatbot.decoding.truncation import min_p, temperature, top_k, top_p, typical
-from chatbot.decoding.wording import are_words, bad_words, min_tokens
+from chatbot.decoding.wording import are_words, bad_words, manners, min_tokens
 from chatbot.errors import ConfigError
 
 Score = Literal["likelihood", "fit", "balance", "bidi", "backward"]
@@ -25,6 +25,7 @@ class SamplingConfig:
 
     no_repeat: int = setting(3, "so many tokens in a row stand in a reply once at the most; 0 for no rule")
     no_echo: int = setting(0, "so many tokens in a row are never those of the conversation; 0 for no rule")
+    manners: bool = setting(True, "no slurs and none of the worst words (chatbot/manners.txt)")
     bad_words: str = setting("", "words that no reply contains, with commas between them; or none")
     min_tokens: int = setting(0, "the shortest reply, in tokens")
     guidance: float = setting(
@@ -95,6 +96,9 @@ RULES: dict[str, Rule] = {
     # What is forbidden comes first: guidance then chooses from what is left.
     "no_repeat": _count(no_repeat, "p = 0 for the end of n tokens that the reply has", "Paulus et al. 2018"),
     "no_echo": _count(no_echo, "p = 0 for the end of n tokens that the prompt has", "Roller et al. 2021"),
+    "manners": Rule(
+        manners, lambda v: isinstance(v, bool), "on or off", False, True, "p = 0 for what spells one listed"
+    ),
     "bad_words": Rule(
         bad_words, are_words, "words of letters with commas between", "", True, "p = 0 for what spells one"
     ),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 SPACE = "▁"  # SentencePiece's
-RUN = re.compile(r"\w+")
+RUN = re.compile(r"\w+|\n")
+NONE = "\0"  # in no word
+Words = frozenset[str] | tuple[str, ...]  # hashable
 
 
 class Spelling:
@@ -21,9 +24,15 @@ class Spelling:
         self.pieces = [piece.casefold() for piece in pieces]
         self._first = defaultdict[str, list[int]](list)  # by the run of letters that a piece begins with
         self._inside = defaultdict[str, list[int]](list)  # by the others
-        for token, piece in enumerate(self.pieces):
-            for run in RUN.finditer(piece):
-                (self._inside if run.start() else self._first)[run[0]].append(token)
+        self._completing: dict[tuple[Words, str], list[int]] = {}
+        token = start = 0
+        for run in RUN.finditer(
+            "\n".join(piece.replace("\n", " ") for piece in self.pieces)
+        ):  # at one go: 8 ms
+            if run[0] == "\n":
+                token, start = token + 1, run.end()
+            else:
+                (self._inside if run.start() > start else self._first)[run[0]].append(token)
 
     def open(self, tokens: Sequence[int]) -> str:
         """The letters of the word that the last of these tokens leaves unfinished; "" if it is none."""
@@ -35,11 +44,26 @@ class Spelling:
         found = re.search(r"\w*$", text)
         return found[0] if found else ""
 
-    def completing(self, words: Iterable[str], open: str) -> list[int]:
-        """The tokens that would make one of the words, where a word is `open` already."""
+    def completing(self, words: Words, open: str) -> list[int]:
+        """The tokens that would make one of the words, where a word is `open` already.
+
+        Kept, since a reply asks at every token: as many answers as the words have beginnings, and one more.
+        """
+        begun = open if open in _beginnings(words) else NONE
+        if (words, begun) not in self._completing:
+            self._completing[words, begun] = self._completed(words, begun)
+        return self._completing[words, begun]
+
+    def _completed(self, words: Words, open: str) -> list[int]:
         tokens: list[int] = []
         for word in words:
             tokens += self._inside.get(word, ())
             if word.startswith(open):
                 tokens += self._first.get(word[len(open) :], ())
         return tokens
+
+
+@lru_cache(maxsize=8)
+def _beginnings(words: Words) -> frozenset[str]:
+    """All that one of the words begins with, "" and the word itself included."""
+    return frozenset(word[:length] for word in words for length in range(len(word) + 1))

@@ -6,6 +6,7 @@ import re
 from functools import cache
 
 from chatbot.decoding.rule import Floats, Seen, without
+from chatbot.manners import unmannerly
 
 
 def bad_words(logits: Floats, seen: Seen, value: str) -> Floats:
@@ -17,6 +18,13 @@ def bad_words(logits: Floats, seen: Seen, value: str) -> Floats:
     if not value or seen.spelling is None:
         return logits
     return without(logits, seen.spelling.completing(listed(value), seen.spelling.open(seen.so_far)))
+
+
+def manners(logits: Floats, seen: Seen, value: bool) -> Floats:
+    """As bad_words, of the words that a well-mannered bot does not say."""
+    if not value or seen.spelling is None:
+        return logits
+    return without(logits, seen.spelling.completing(unmannerly(), seen.spelling.open(seen.so_far)))
 
 
 @cache

@@ -15,6 +15,7 @@ import jinja2
 import numpy as np
 
 from chatbot.bot import Bot
+from chatbot.checkpoint import NOTES
 from chatbot.corpus.download import SOURCES
 from chatbot.errors import ChatbotError
 from chatbot.evaluation import METRICS
@@ -114,6 +115,7 @@ def _facts(bot: Bot) -> Record:
         "stale": stale(evaluation, bot.name, header.get("step")) if evaluation else "",
         "licence": source.licence if source else "whoever gave you the corpus decides",
         "url": source.url if source else "",
+        "notes": "\n".join(printable(line) for line in bot.checkpoint.text(NOTES).splitlines()),
         "sections": ("model", "tokenizer", "training", "sampling", "examples"),
     }
 

@@ -1,0 +1,25 @@
+"""Copy a bot to give away: weights in half precision, and nothing that only training needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chatbot.checkpoint import Checkpoint, find
+from chatbot.terminal.text import printable
+
+
+@click.command(
+    "pack",
+    help=__doc__,
+    epilog="FOLDER is the copy, its name the new bot's. What its notes.md says becomes a part of "
+    "the card that `chatbot report` writes. `chatbot eval` of both shows what half precision costs.",
+)
+@click.argument("name", metavar="BOT")
+@click.argument("folder", type=click.Path(path_type=Path))
+def pack(name: str, folder: Path) -> None:
+    """Say how large it became."""
+    packed = Checkpoint.load(find(name)).pack(folder)
+    size = sum(file.stat().st_size for file in packed.folder.iterdir())
+    click.echo(printable(f"{packed.folder}: {size / 1e6:.1f} MB"))
