@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -27,6 +27,7 @@ from chatbot.tokenizer import BOT, END, USER, Tokenizer, TokenizerConfig, newest
 
 Ints = NDArray[np.int32]
 Progress = Callable[[int, int], None]
+SOME = 8  # speakers that a message names
 UNCUT = 1 << 20  # a reply_limit: figures are of whole replies, however long
 
 
@@ -37,6 +38,9 @@ class ExamplesConfig:
     context: int = setting(3, "turns before the reply that a model may see")
     prompt_limit: int = setting(96, "the longest prompt, in tokens; older turns are left out")
     reply_limit: int = setting(64, "the longest reply to learn, in tokens; the rest is left out")
+    speaker: str = setting(
+        "", "learn the replies of this speaker alone, by the corpus's name; none: of everybody"
+    )
     backward: bool = setting(
         False, "learn conversations backwards, what replies are to: a bot for `chatbot chat --backward`"
     )
@@ -63,6 +67,7 @@ class Encoded:
     """Dialogues as ids: turn i is tokens[starts[i]:starts[i+1]] (pieces and end mark, no speaker mark).
 
     Dialogue j has the turns first[j]:first[j+1]. words and size (UTF-8 bytes) are of each turn's text.
+    speaker numbers who speaks in each dialogue; turn i is said by voices[voice[i]] of the whole corpus.
     """
 
     tokens: Ints
@@ -71,6 +76,8 @@ class Encoded:
     speaker: Ints
     words: Ints
     size: Ints
+    voice: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
+    voices: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """The same for the same dialogues and tokenizer: a training is resumed on what it began with."""
@@ -155,6 +162,7 @@ def encode(dialogues: Sequence[Dialogue], tokenizer: Tokenizer, progress: Progre
     """Encode every turn, in pieces of a few thousand dialogues so that progress shows."""
     tokens: list[Ints] = []
     lengths: list[int] = []
+    voices: dict[str, int] = {}
     done = 0
     for batch in _batched(dialogues, 4096):
         for ids in tokenizer.encode_all([turn.text for d in batch for turn in d.turns]):
@@ -170,6 +178,10 @@ def encode(dialogues: Sequence[Dialogue], tokenizer: Tokenizer, progress: Progre
         speaker=np.array([i for d in dialogues for i in _speakers(d)], dtype=np.int32),
         words=np.array([len(t.text.split()) for d in dialogues for t in d.turns], dtype=np.int32),
         size=np.array([len(t.text.encode()) for d in dialogues for t in d.turns], dtype=np.int32),
+        voice=np.array(
+            [voices.setdefault(t.speaker, len(voices)) for d in dialogues for t in d.turns], np.int32
+        ),
+        voices=tuple(voices),
     )
 
 
@@ -229,13 +241,13 @@ class Examples(Sequence[Example]):
 
 
 def exchanges(data: Encoded, config: ExamplesConfig) -> Examples:
-    """One example for every reply, with up to `context` turns before it."""
+    """One example for every reply, with up to `context` turns before it; none by a speaker who is not there."""
     spans = [
         (max(first, reply - config.context), reply)
         for first, end in zip(data.first[:-1], data.first[1:], strict=True)
         for reply in range(first + 1, end)
     ]
-    return Examples(data, np.array(spans, np.int64).reshape(-1, 2), config, whole=False)
+    return Examples(data, _said_by(config.speaker, data, spans), config, whole=False)
 
 
 def dialogues(data: Encoded, config: ExamplesConfig) -> Examples:
@@ -256,11 +268,18 @@ def dialogues(data: Encoded, config: ExamplesConfig) -> Examples:
             used += size
         spans.append((start, end - 1))
     spans += [(first, last) for first, reply in spans for last in _other_sides(data, first, reply)]
-    return Examples(data, np.array(spans, np.int64).reshape(-1, 2), config, whole=True)
+    return Examples(data, _said_by(config.speaker, data, spans), config, whole=True)
 
 
 def learned(data: Encoded, config: ExamplesConfig, whole: bool) -> Examples:
-    """What a model is trained on: whole dialogues, or a reply at a time."""
+    """What a model is trained on: whole dialogues, or a reply at a time.
+
+    A ConfigError if nobody of the speaker's name is there.
+    """
+    if config.speaker and config.speaker not in data.voices:
+        often = Counter(data.voice.tolist()).most_common(SOME)
+        named = ", ".join(data.voices[number] for number, _ in often)
+        raise ConfigError(f"nobody called '{config.speaker}' speaks in the corpus", f"there are: {named}")
     return (dialogues if whole else exchanges)(data, config)
 
 
@@ -298,6 +317,15 @@ def unigram_figures(training: Encoded, replies: Examples, vocabulary: int) -> Fi
 def _backward(dialogue: Dialogue) -> Dialogue:
     """From its last turn to its first."""
     return replace(dialogue, turns=dialogue.turns[::-1])
+
+
+def _said_by(speaker: str, data: Encoded, spans: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """The spans (n, 2) whose reply is this speaker's; all of them if none is named."""
+    found = np.array(spans, np.int64).reshape(-1, 2)
+    if not speaker:
+        return found
+    number = data.voices.index(speaker) if speaker in data.voices else -1
+    return np.asarray(found[data.voice[found[:, 1]] == number])
 
 
 def _other_sides(data: Encoded, first: int, reply: int) -> list[int]:

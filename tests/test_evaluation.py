@@ -301,6 +301,16 @@ def test_samples_are_real_exchanges(here: Path) -> None:
     assert set(found.samples[0].replies) == set(BOTS)
 
 
+def test_who_learned_one_speakers_replies_is_measured_on_those(here: Path) -> None:
+    speaker = next(iter(open_corpus(Path("owls")))).turns[1].speaker
+    settings = ("--model", "gpt", "--name", "one", "--set", f"examples.speaker={speaker}")
+    assert run("train", "owls", *settings, *QUICK).exit_code == 0
+    alone, beside = measured(["one-gpt"]), measured(["owls-gpt"])
+    assert 0 < alone.counts["replies in the fold"] < beside.counts["replies in the fold"]
+    together = measured(["one-gpt", "owls-gpt"])
+    assert together.counts == beside.counts, "what is fair to both"
+
+
 def test_bots_are_measured_on_what_their_own_split_held_out(here: Path) -> None:
     result = run("train", "owls", "--name", "other", "--split", "parlai", "--model", "gpt", *QUICK)
     assert result.exit_code == 0

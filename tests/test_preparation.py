@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from chatbot.preparation import (
     dialogues,
     encode,
     exchanges,
+    learned,
     prepare,
     unigram_figures,
 )
@@ -194,6 +196,28 @@ def test_a_dialogue_that_fits_is_one_example_for_each_side(encoded: Encoded) -> 
     config = ExamplesConfig(prompt_limit=400, reply_limit=50)
     whole, other_side = [[0, 1], [2, 4], [5, 9], [10, 16]], [[2, 3], [5, 8], [10, 15]]
     assert dialogues(encoded, config).spans.tolist() == [*whole, *other_side]
+
+
+@given(DIALOGUES, LIMITS)
+def test_one_speakers_replies_are_those_that_everybodys_hold(
+    tokenizer: Tokenizer, found: list[Dialogue], config: ExamplesConfig
+) -> None:
+    data = encode(found, tokenizer)
+    said = [turn.speaker for dialogue in found for turn in dialogue.turns]
+    assert [data.voices[number] for number in data.voice] == said
+    for kind in (exchanges, dialogues):
+        everybody = kind(data, config).spans.tolist()
+        for speaker in {*said, "nobody"}:
+            own = kind(data, dataclasses.replace(config, speaker=speaker)).spans.tolist()
+            assert own == [span for span in everybody if said[span[1]] == speaker]
+
+
+def test_a_speaker_whom_nobody_knows_is_refused(encoded: Encoded) -> None:
+    with pytest.raises(ConfigError, match=r"nobody called 'Zoe' speaks in the corpus") as error:
+        learned(encoded, ExamplesConfig(speaker="Zoe"), whole=True)
+    assert error.value.hint == f"there are: {', '.join(encoded.voices)}"
+    speaker = encoded.voices[0]
+    assert 0 < len(learned(encoded, ExamplesConfig(speaker=speaker), whole=False)) < encoded.turns
 
 
 def test_some_examples_are_spread_evenly_and_always_the_same(encoded: Encoded) -> None:

@@ -75,7 +75,8 @@ CHANCE = 4  # words of a reply: exchanges with shorter ones ("What?" "Nothing.")
 class HeldOut:
     """The exchanges to measure on, as text, and the training part. All replies of the fold, in order.
 
-    seen: dialogues of the fold that stand in the training part too.
+    seen: dialogues of the fold that stand in the training part too. speaker: whose replies alone they are, if
+    that is what the bots learned.
     """
 
     dialogues: Sequence[Dialogue]
@@ -85,6 +86,7 @@ class HeldOut:
     train_prompts: Sequence[str]
     train_replies: Sequence[str]
     seen: int
+    speaker: str = ""
 
     @property
     def rankable(self) -> bool:
@@ -175,7 +177,7 @@ def evaluate(bots: Sequence[Bot], corpus: Corpus, config: EvaluationConfig, begi
     dialogues = list(cleaned)
     divided_by = _shared_split(bots, corpus)
     config = _with_precision(config, bots[0])
-    held_out = _held_out(split(dialogues, divided_by), config, corpus)
+    held_out = _held_out(split(dialogues, divided_by), config, corpus, _shared_speaker(bots, dialogues))
     training = TrainingReplies(held_out.train_replies)
     measured = [_bot(bot, held_out, training, config, begin) for bot in bots]
     begin("floors and the human replies")
@@ -300,14 +302,21 @@ def _learned(bot: Bot, corpus: Corpus) -> bool:
     return isinstance(then, dict) and all(then.get(name) == now[name] for name in counts)
 
 
-def _held_out(folds: Folds, config: EvaluationConfig, corpus: Corpus) -> HeldOut:
+def _shared_speaker(bots: Sequence[Bot], dialogues: Sequence[Dialogue]) -> str:
+    """Whose replies all of the bots learned, if that is one who speaks in these dialogues; else ""."""
+    learned = {bot.responder.examples.speaker for bot in bots}
+    spoken = {turn.speaker for dialogue in dialogues for turn in dialogue.turns}
+    return next(iter(learned & spoken), "") if len(learned) == 1 else ""
+
+
+def _held_out(folds: Folds, config: EvaluationConfig, corpus: Corpus, speaker: str = "") -> HeldOut:
     fold = config.fold
     everything = folds.test if fold == "test" else folds.validation
     new = _unseen(everything, folds.train)
     dialogues = new if config.unseen else everything
     if not any(folds):
         raise CorpusError(f"{corpus.path} holds no usable dialogue", "; ".join(corpus.report.lines()))
-    exchanged, trained = _exchanged(dialogues), _exchanged(folds.train)
+    exchanged, trained = _exchanged(dialogues, speaker), _exchanged(folds.train, speaker)
     if not exchanged or not trained:
         what = f"no exchange in its {fold} part" if trained else "nothing to take floors from"
         if len(new) < len(everything):
@@ -324,6 +333,7 @@ def _held_out(folds: Folds, config: EvaluationConfig, corpus: Corpus) -> HeldOut
         train_prompts=train_prompts,
         train_replies=train_replies,
         seen=len(everything) - len(new),
+        speaker=speaker,
     )
 
 
@@ -345,9 +355,14 @@ def _telling(dialogue: Dialogue) -> Iterator[str]:
             yield said((before, reply))
 
 
-def _exchanged(dialogues: Sequence[Dialogue]) -> list[tuple[str, str]]:
-    """Every reply with the turn before it, in the order of preparation.exchanges."""
-    return [(before.text, reply.text) for dialogue in dialogues for before, reply in pairwise(dialogue.turns)]
+def _exchanged(dialogues: Sequence[Dialogue], speaker: str) -> list[tuple[str, str]]:
+    """Every reply, or this speaker's, with the turn before it, in the order of preparation.exchanges."""
+    return [
+        (before.text, reply.text)
+        for dialogue in dialogues
+        for before, reply in pairwise(dialogue.turns)
+        if speaker in ("", reply.speaker)
+    ]
 
 
 def _counts(held_out: HeldOut, config: EvaluationConfig) -> dict[str, int]:
@@ -364,7 +379,7 @@ def _counts(held_out: HeldOut, config: EvaluationConfig) -> dict[str, int]:
 def _bot(
     bot: Bot, held_out: HeldOut, training: TrainingReplies, config: EvaluationConfig, begin: Begin
 ) -> _Measured:
-    limits = dataclasses.replace(bot.responder.examples, reply_limit=UNCUT)
+    limits = dataclasses.replace(bot.responder.examples, reply_limit=UNCUT, speaker=held_out.speaker)
     examples = exchanges(encode(held_out.dialogues, bot.checkpoint.tokenizer), limits)
     found = _likelihood(bot, examples, held_out, config, begin(f"{bot.name}: likelihood"))
     found |= _ranking(bot, examples, held_out, config, begin(f"{bot.name}: finding replies"))
@@ -479,7 +494,7 @@ def _retrieval_ranking(
 def _unigram(bot: Bot, held_out: HeldOut, config: EvaluationConfig) -> Statistics:
     tokenizer = bot.checkpoint.tokenizer
     unigram = floors.Unigram(encode(held_out.train, tokenizer), len(tokenizer))
-    limits = dataclasses.replace(bot.responder.examples, reply_limit=UNCUT)
+    limits = dataclasses.replace(bot.responder.examples, reply_limit=UNCUT, speaker=held_out.speaker)
     examples = exchanges(encode(held_out.dialogues, tokenizer), limits)
     rows = held_out.rows(config.likelihood)
     found = metrics.likelihood(unigram.scores([examples[i] for i in rows]), *_extent(examples, rows))
