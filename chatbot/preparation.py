@@ -241,7 +241,7 @@ class Examples(Sequence[Example]):
 
 
 def exchanges(data: Encoded, config: ExamplesConfig) -> Examples:
-    """One example for every reply, with up to `context` turns before it; none by a speaker who is not there."""
+    """One example for every reply, with up to `context` turns before it; by an unknown speaker, none."""
     spans = [
         (max(first, reply - config.context), reply)
         for first, end in zip(data.first[:-1], data.first[1:], strict=True)
