@@ -1,9 +1,10 @@
-"""What an engine's rounding costs: likelihood of held-out replies, and how many greedy replies change.
+"""What rounding costs: likelihood of held-out replies, and how many greedy replies change.
 
     python -m benchmarks.rounding checkpoints/cornell-gpt corpora/cornell
+    python -m benchmarks.rounding talk-gpt corpora/smalltalk --packed starter-gpt
 
-Engines are compared to the light one, on the same exchanges of the validation part, token by token as in a
-chat.
+Engines, and the same bot packed into half precision, are compared to the light one, on the same exchanges of
+the validation part, token by token as in a chat.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from chatbot.bot import Bot
+from chatbot.checkpoint import find
 from chatbot.config import from_dict
 from chatbot.corpus import open_corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
@@ -31,18 +33,20 @@ ENGINES = "light", "onnx", "int8"
 @click.argument("name")
 @click.argument("corpus", type=click.Path(exists=True, path_type=Path))
 @click.option("--count", default=1000, show_default=True, help="Exchanges.")
-def main(name: str, corpus: Path, count: int) -> None:
+@click.option("--packed", help="The same bot, packed.")
+def main(name: str, corpus: Path, count: int, packed: str | None) -> None:
     """A table."""
     bot = Bot.load(name)
-    if bot.family not in ONNX:
-        raise click.UsageError(f"ONNX Runtime has no {bot.family} here")
+    here = ENGINES if bot.family in ONNX else ENGINES[:1]
+    kinds = [(engine, bot.checkpoint.folder, engine) for engine in here]
+    kinds += [("light, half precision", find(packed), "light")] if packed else []
     replies = held_out(bot, corpus, count)
     greedy = SamplingConfig(temperature=0, guidance=0)
     click.echo("| engine | nats a word | bits a byte | more | the same greedy reply |\n|---|---|---|---|---|")
     first: Figures | None = None
     said: list[str] = []
-    for name in ENGINES:
-        responder = Bot.load(bot.checkpoint.folder, "cpu", name).with_sampling(greedy).responder
+    for kind, folder, engine in kinds:
+        responder = Bot.load(folder, "cpu", engine).with_sampling(greedy).responder
         nats = sum(spent(responder.engine, example) for example in replies)
         tokens = sum(len(example.reply) for example in replies)
         figures = Figures.of(nats, tokens, replies)
@@ -51,7 +55,7 @@ def main(name: str, corpus: Path, count: int) -> None:
         more = figures.bits_per_byte / first.bits_per_byte - 1
         alike = np.mean([a == b for a, b in zip(said, answers, strict=True)])
         likely = f"{figures.nats_per_word:.4f} | {figures.bits_per_byte:.4f} | {more:+.3%}"
-        click.echo(f"| {name} | {likely} | {alike:.1%} |")
+        click.echo(f"| {kind} | {likely} | {alike:.1%} |")
 
 
 def held_out(bot: Bot, corpus: Path, count: int) -> Examples:
@@ -60,7 +64,11 @@ def held_out(bot: Bot, corpus: Path, count: int) -> Examples:
     facts = bot.checkpoint.config.corpus
     cleaned = clean(opened, from_dict(CleaningConfig, facts["cleaning"]), opened.report)
     part = split(cleaned, facts["split"]).validation
-    uncut = dataclasses.replace(bot.responder.examples, reply_limit=UNCUT)
+    spoken = {turn.speaker for dialogue in part for turn in dialogue.turns}
+    speaker = bot.responder.examples.speaker
+    uncut = dataclasses.replace(
+        bot.responder.examples, reply_limit=UNCUT, speaker=speaker if speaker in spoken else ""
+    )
     return exchanges(encode(part, bot.checkpoint.tokenizer), uncut).some(count)
 
 

@@ -602,6 +602,8 @@ def test_a_bot_begins_with_what_another_knows(here: Path) -> None:
     old, new = before.weights().tensors, after.weights().tensors
     moved = {name: float(np.abs(new[name] - old[name]).max()) for name in old}
     assert 0 < max(moved.values()) < 0.05  # one gentle step from there, and not from chance
+    run("cats", "--from", "owls-gpt", "--name", "drop", "--set", "gpt.dropout=0.2", "--steps", "1", *few)
+    assert Checkpoint.load(here / "checkpoints/drop-gpt").config.model["dropout"] == 0.2
     assert run("cats", "--model", "gpt", "--resume", "--steps", "2", *few).exit_code == 0
     assert Checkpoint.load(here / "checkpoints/cats-gpt").config.origin == "owls-gpt"
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chatbot.training.world import World
 
 FOLDER = Path("checkpoints")
+FREE = {"dropout"}  # settings of a family that a bot's weights do not depend on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +195,10 @@ def new_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
 
 def _begun_from(origin: Checkpoint, request: Request, prepared: Prepared) -> BotConfig:
     """The same bot, to learn from another corpus; sections that a model cannot change stay as they are."""
-    from chatbot.checkpoint import FORMAT
+    from chatbot.checkpoint import CONFIG, FORMAT
+
+    family = FAMILIES.load(origin.config.family).Config
+    model = override(from_dict(family, origin.config.model, CONFIG), request.settings[origin.config.family])
 
     training = wanted(request, "training")
     if "gentle" not in request.settings["training"]:
@@ -203,6 +207,7 @@ def _begun_from(origin: Checkpoint, request: Request, prepared: Prepared) -> Bot
         origin.config,
         format=FORMAT,
         origin=origin.name,
+        model=to_dict(model),
         training=to_dict(training),
         sampling=to_dict(wanted(request, "sampling")),
         examples=to_dict(wanted(request, "examples")),
@@ -218,7 +223,7 @@ def origin_of(name: str, families: Sequence[str], request: Request) -> Checkpoin
     family = origin.config.family
     if families and tuple(families) != (family,):
         raise ConfigError(f"{origin.name} is a {family}", f"leave out --model, or say --model {family}")
-    fixed = next((owner for owner in (family, "tokenizer") if request.settings[owner]), None)
+    fixed = next((owner for owner in (family, "tokenizer") if {*request.settings[owner]} - FREE), None)
     if fixed or request.asked_size:
         raise ConfigError(
             f"{origin.name} has its size, its tokenizer and its {family}'s settings already",
