@@ -101,7 +101,7 @@ class Tokenizer:
 
     def pieces(self) -> list[str]:
         """All tokens, as SentencePiece writes them."""
-        return list(self._model.IdToPiece(list(range(len(self)))))
+        return list(map(self.piece, range(len(self))))
 
     def stream(self) -> TextStream:
         """Text for ids that arrive one by one."""

@@ -55,6 +55,20 @@ def test_it_shows_the_reply_and_its_map(bot: Bot, call: Call) -> None:
     assert lines[4].split()[0] == "Fine,"
 
 
+@pytest.mark.parametrize(
+    ("before", "speakers"),
+    [((), ["user"]), (("Hm.",), ["bot", "user"]), (("Yes.", "Why?"), ["user", "bot", "user"])],
+)
+def test_it_looks_at_what_was_said_before(
+    bot: Bot, call: Call, before: tuple[str, ...], speakers: list[str]
+) -> None:
+    told = [argument for text in before for argument in ("--before", text)]
+    record = json.loads(call("how are you?", "--method", "weights", "--json", *told).stdout)
+    assert record["prompt"] == "how are you?"
+    turns = {word["turn"]: word["speaker"] for word in record["words"]}
+    assert turns == dict(enumerate(speakers))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_method_of_a_family_shows_a_map_that_names_it(
     family: str, tokenizer: Tokenizer, tmp_path: Path, call: Call

@@ -14,6 +14,7 @@ from chatbot.bot import Bot
 from chatbot.cli.options import given, options_for
 from chatbot.config import override
 from chatbot.decoding import SamplingConfig
+from chatbot.dialogue import Dialogue, Turn
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
 from chatbot.terminal import batch
@@ -28,6 +29,7 @@ chatbot attend "Where are you going?"                      the heat map, here
 chatbot attend cornell-gpt "hi" --method rollout           by another method
 chatbot attend "hi" --png map.png --html map.html          a picture, and a page to point at
 chatbot attend "hi" --json                                 every number
+chatbot attend "Why?" --before "I left." --before "Oh."    as an answer to a conversation
 
 Without --method it is the one that told most of the truth about the bot's family (docs/attention.md).
 """
@@ -48,6 +50,12 @@ class Attended:
 @click.argument("name", metavar="[NAME]", required=False)
 @click.argument("text", metavar="TEXT", required=False)
 @click.option("--method", type=click.Choice(list(METHODS)), help=f"How it is found. {METHODS_HELP}.")
+@click.option(
+    "--before",
+    multiple=True,
+    metavar="TEXT",
+    help="What was said before, a turn each, oldest first; the last is the bot's.",
+)
 @click.option("--png", type=click.Path(path_type=Path), help="Draw it, for slides (extra 'plot').")
 @click.option("--svg", type=click.Path(path_type=Path), help="The same, to be scaled.")
 @click.option("--html", type=click.Path(path_type=Path), help="A page that lights up what you point at.")
@@ -57,6 +65,7 @@ def attend(
     name: str | None,
     text: str | None,
     method: str | None,
+    before: tuple[str, ...],
     png: Path | None,
     svg: Path | None,
     html: Path | None,
@@ -71,7 +80,8 @@ def attend(
     files = {kind: path for kind, path in (("png", png), ("svg", svg), ("html", html)) if path is not None}
     if png or svg:
         from chatbot.drawing.picture import picture  # noqa: F401  # what is missing is said at once
-    seen = _attended(name, printable(text), method, given(SamplingConfig, settings))
+    turns = _turns((*before, text))
+    seen = _attended(name, turns, method, given(SamplingConfig, settings))
     for kind, path in files.items():
         _save(path, _drawn(seen, kind))
         click.echo(printable(str(path)), err=as_json)
@@ -81,17 +91,24 @@ def attend(
         _show(seen)
 
 
-def _attended(name: str | None, prompt: str, method: str | None, settings: dict[str, str]) -> Attended:
+def _turns(texts: tuple[str, ...]) -> Dialogue:
+    """Said in turn by the user and the bot, last by the user."""
+    speakers = ("user", "bot") * len(texts)
+    order = reversed(speakers[: len(texts)]) if len(texts) % 2 == 0 else speakers
+    return Dialogue(tuple(Turn(who, printable(text)) for who, text in zip(order, texts, strict=False)))
+
+
+def _attended(name: str | None, said: Dialogue, method: str | None, settings: dict[str, str]) -> Attended:
     """The reply, looked at by the method. The weights are there already; all others need torch."""
     bot = Bot.load(name)
     method = checked(method, bot.family)
     bot = bot.with_sampling(batch.with_seed(override(bot.sampling, settings, "sampling")))
-    reply = bot.reply(prompt)
+    reply = bot.reply(said)
     if method != "weights":
         from chatbot.attribution.lens import Lens
 
         reply = Lens.of(bot).look(reply, method)
-    return Attended(bot, prompt, reply, method)
+    return Attended(bot, said.turns[-1].text, reply, method)
 
 
 def _drawn(seen: Attended, kind: str) -> bytes:
