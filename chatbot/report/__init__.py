@@ -24,6 +24,7 @@ from chatbot.terminal.figures import shown, title
 from chatbot.terminal.text import printable
 from chatbot.training import PROMPTS
 
+OURS = {"smalltalk": "MIT, as the program"}  # corpora that come along
 WIDTH, HEIGHT = 640, 240  # of the chart, in pixels
 
 Record = dict[str, Any]  # Any: JSON values
@@ -98,7 +99,8 @@ def _facts(bot: Bot) -> Record:
     header = weights.header
     evaluation = bot.checkpoint.evaluation()
     replies = [(prompt, bot.reply(prompt, seed=0)) for prompt in PROMPTS]
-    source = SOURCES.get(str(config.corpus.get("name")))
+    name = str(config.corpus.get("name"))
+    source = SOURCES.get(name)
     return {
         "name": bot.name,
         "config": config,
@@ -113,7 +115,7 @@ def _facts(bot: Bot) -> Record:
         "table": table(evaluation) if evaluation else None,
         "evaluation": evaluation,
         "stale": stale(evaluation, bot.name, header.get("step")) if evaluation else "",
-        "licence": source.licence if source else "whoever gave you the corpus decides",
+        "licence": source.licence if source else OURS.get(name, "whoever gave you the corpus decides"),
         "url": source.url if source else "",
         "notes": "\n".join(printable(line) for line in bot.checkpoint.text(NOTES).splitlines()),
         "sections": ("model", "tokenizer", "training", "sampling", "examples"),
