@@ -105,17 +105,8 @@ class Checkpoint:
     @classmethod
     def create(cls, folder: Path, config: BotConfig, tokenizer: Tokenizer) -> Checkpoint:
         """Make the folder of a bot that has learned nothing yet. It must not exist."""
-        if folder.exists():
-            raise CheckpointError(f"{folder} exists already", "go on with --resume, or give another --name")
-        partial = folder.with_name(f".{folder.name}.partial")
-        try:
-            partial.mkdir(parents=True, exist_ok=True)
-            (partial / TOKENIZER).write_bytes(tokenizer.serialized)
-            (partial / CONFIG).write_text(_written(config))
-            partial.rename(folder)
-        except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise CheckpointError(f"{folder} cannot be written: {error.strerror}") from None
+        with _made(folder, "go on with --resume, or give another --name") as partial:
+            cls(partial, config, tokenizer)._begin()
         return cls(folder, config, tokenizer)
 
     @classmethod
@@ -167,12 +158,17 @@ class Checkpoint:
             halved = {name: tensor.astype(np.float16) for name, tensor in kept.tensors.items()}
         if not all(np.isfinite(tensor).all() for tensor in halved.values()):
             raise CheckpointError(f"the weights of {self.name} are too large for half precision")
-        packed = Checkpoint.create(folder, self.config, self.tokenizer)
-        for name in (METRICS, NOTES):
-            if text := self.text(name):
-                packed.save_text(name, text)
-        _write_tensors(folder / MODEL, halved, dict(kept.header))
-        return packed
+        with _made(folder, "give the copy another name") as partial:
+            Checkpoint(partial, self.config, self.tokenizer)._begin()
+            for name in (METRICS, NOTES):
+                if text := self.text(name):
+                    (partial / name).write_text(text, encoding="utf-8", errors="replace")
+            _save_tensors(partial / MODEL, halved, dict(kept.header))
+        return Checkpoint(folder, self.config, self.tokenizer)
+
+    def _begin(self) -> None:
+        (self.folder / TOKENIZER).write_bytes(self.tokenizer.serialized)
+        (self.folder / CONFIG).write_text(_written(self.config))
 
     def training_state(self) -> tuple[Tensors, Section] | None:
         """Where the training stood when it was last saved; None if it never was."""
@@ -417,14 +413,41 @@ def _read_tensors(file: Path, hint: str) -> tuple[Tensors, Section]:
 
 
 def _write_tensors(file: Path, tensors: Tensors, header: Section) -> None:
+    with _beside(file) as partial:
+        _save_tensors(partial, tensors, header)
+
+
+def _save_tensors(file: Path, tensors: Tensors, header: Section) -> None:
     # sorted: the same state gives the same bytes
     arrays = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
     metadata = {"chatbot": json.dumps({**header, "checksum": checksum(arrays)})}
-    with _beside(file) as partial:
-        partial.touch()
-        mode = partial.stat().st_mode  # as the user's umask has it: safetensors would keep all others out
-        save_file(arrays, partial, metadata=metadata)
-        partial.chmod(mode)
+    file.touch()
+    mode = file.stat().st_mode  # as the user's umask has it: safetensors would keep all others out
+    save_file(arrays, file, metadata=metadata)
+    file.chmod(mode)
+
+
+@contextmanager
+def _made(folder: Path, hint: str) -> Iterator[Path]:
+    """A new folder to write into, which gets its name if all went well and is gone if not.
+
+    hint: what to do where there is something of that name already.
+    """
+    if os.path.lexists(folder):
+        raise CheckpointError(f"{folder} exists already", hint)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.rename(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CheckpointError(
+            f"{folder} cannot be written: {getattr(error, 'strerror', None) or error}"
+        ) from None
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 @contextmanager

@@ -34,16 +34,21 @@ def keep(bot: Bot, prompts: Sequence[str]) -> None:
     bot.checkpoint.save_text(SAMPLES, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
 
 
+def kept(bot: Bot) -> bool:
+    """Whether there are replies to make again."""
+    return bool(bot.checkpoint.text(SAMPLES))
+
+
 def verify(bot: Bot) -> tuple[int, list[Different]]:
     """How many replies were kept, and which of them the bot would not make again.
 
     A CheckpointError if none were kept, or not as `keep` does. The weights were checked when they were read.
     """
-    kept = _kept(bot)
-    now = [bot.reply(one["prompt"], **one["sampling"]).text for one in kept]
-    return len(kept), [
+    before = _kept(bot)
+    now = [bot.reply(one["prompt"], **one["sampling"]).text for one in before]
+    return len(before), [
         Different(one["prompt"], one["reply"], said)
-        for one, said in zip(kept, now, strict=True)
+        for one, said in zip(before, now, strict=True)
         if one["reply"] != said
     ]
 

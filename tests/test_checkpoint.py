@@ -459,7 +459,7 @@ def test_a_bot_begun_before_a_crash_does_not_stand_in_the_way(tmp_path: Path, to
     folder = tmp_path / "owls"
     Checkpoint.create(folder, config_for(tokenizer), tokenizer)
     assert Checkpoint.load(folder).name == "owls"
-    assert names(tmp_path) == {"owls"}
+    assert names(tmp_path) == {"owls", partial.name}, "what is not ours stays as it is"
 
 
 # finding
@@ -547,6 +547,21 @@ def test_a_packed_bot_is_half_as_large_and_nearly_the_same(bot: Checkpoint) -> N
     assert 0.4 < sizes[0] / sizes[1] < 0.8  # the header is as long in both
     with pytest.raises(CheckpointError, match="exists already"):
         bot.pack(packed.folder)
+
+
+def test_a_pack_that_fails_leaves_nothing(bot: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    before = names(bot.folder.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "save_file", full)
+        with pytest.raises(CheckpointError, match="packed cannot be written: No space left") as error:
+            bot.pack(bot.folder.parent / "packed")
+    assert not error.value.hint
+    assert names(bot.folder.parent) == before
+    with pytest.raises(CheckpointError, match="name too long"):
+        bot.pack(bot.folder.parent / ("n" * 300))
 
 
 def test_weights_too_large_for_half_precision_are_not_packed(bot: Checkpoint) -> None:

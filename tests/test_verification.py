@@ -61,3 +61,11 @@ def test_weights_that_were_changed_are_refused(folder: Path) -> None:
     result = CliRunner().invoke(main, ["verify", str(folder)])
     assert result.exit_code == 1
     assert "checksum" in result.stderr
+
+
+def test_a_bot_without_kept_replies_is_whole_all_the_same(folder: Path) -> None:
+    (folder / SAMPLES).unlink()
+    result = CliRunner().invoke(main, ["verify", str(folder)])
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0] == "owl: the weights are those that were saved"
+    assert "chatbot report owl" in result.stdout

@@ -20,6 +20,11 @@ def verify(name: str | None) -> None:
 
     bot = Bot.load(name)  # compares the checksum
     click.echo(printable(f"{bot.name}: the weights are those that were saved"))
+    if not verification.kept(bot):
+        click.echo(
+            printable(f"no replies are kept with it to make again; chatbot report {bot.name} keeps some")
+        )
+        return
     count, different = verification.verify(bot)
     for one in different:
         told = f"{one.prompt}  then: {one.then}  now: {one.now}"
