@@ -550,7 +550,7 @@ def test_a_packed_bot_is_half_as_large_and_nearly_the_same(bot: Checkpoint) -> N
 
 
 def test_a_pack_that_fails_leaves_nothing(bot: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*arguments: object) -> NoReturn:
+    def full(*arguments: object, **settings: object) -> NoReturn:
         raise OSError(28, "No space left on device")
 
     before = names(bot.folder.parent)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -29,13 +29,15 @@ def dialogues(corpus: Corpus) -> list[Dialogue]:
 
 
 def test_none_is_lost(corpus: Corpus, dialogues: list[Dialogue]) -> None:
-    assert len(dialogues) == corpus.report.conversations_listed >= 1200
+    assert len(dialogues) == corpus.report.conversations_listed >= 4000
     assert f"{len(dialogues):,} conversations" in (FOLDER / "README.md").read_text()
 
 
 def test_everybody_answers_in_turn(dialogues: list[Dialogue]) -> None:
+    usual = sum(len(dialogue.turns) <= 10 for dialogue in dialogues)
+    assert usual > 0.9 * len(dialogues), "a few are long, to learn what was said long ago"
     for dialogue in dialogues:
-        assert 4 <= len(dialogue.turns) <= 10
+        assert 4 <= len(dialogue.turns) <= 30
         speakers = ["user", "bot"] * (len(dialogue.turns) // 2)
         assert [turn.speaker for turn in dialogue.turns] == speakers, dialogue
 
@@ -46,9 +48,12 @@ def test_no_two_are_nearly_the_same(dialogues: list[Dialogue]) -> None:
     for i, some in enumerate(grams):
         for gram in some:
             holders[gram].append(i)
-    shared = Counter(pair for held in holders.values() for pair in itertools.combinations(held, 2))
-    for (a, b), count in shared.items():
-        assert count <= MOST * min(len(grams[a]), len(grams[b])), (dialogues[a], dialogues[b])
+    for a, own in enumerate(grams):
+        # Who has more than half of them has one of the rarest half.
+        rarest = sorted(own, key=lambda gram: len(holders[gram]))[: math.ceil(len(own) * MOST)]
+        for b in {b for gram in rarest for b in holders[gram]} - {a}:
+            count = len(own & grams[b])
+            assert count <= MOST * min(len(own), len(grams[b])), (dialogues[a], dialogues[b])
 
 
 def _grams(dialogue: Dialogue) -> set[tuple[str, ...]]:
