@@ -67,13 +67,13 @@ def asked(bot: Path, rounds: int) -> list[float]:
         for _ in range(rounds):
             screen.press(PROMPT)
             screen.wait_for(f"> {PROMPT}")
-            found.append(_answered(screen))
+            found.append(answered(screen))
             screen.enter("/clear")
         screen.kill()
     return found
 
 
-def _answered(screen: Screen) -> float:
+def answered(screen: Screen) -> float:
     """Press Enter; the seconds until something is written after the prompt was closed."""
     begun, closed, opened = time.perf_counter(), screen.raw.count(ASKED), screen.prompts
     screen.press("\r")
