@@ -19,7 +19,7 @@ from rich.console import Console
 
 from chatbot.bot import Bot
 from chatbot.dialogue import Turn
-from chatbot.errors import CheckpointError
+from chatbot.errors import ChatbotError, CheckpointError
 from chatbot.terminal import comparing, transcript
 from chatbot.terminal.repl import (
     HOW_TO_LEAVE,
@@ -286,6 +286,14 @@ def test_a_conversation_that_is_kept_is_on_disk_after_each_exchange(tmp_path: Pa
     with conversation("hello" + ENTER + "you?" + ENTER, "Hi.", "Fine.", prepare=keep) as talk:
         assert transcript.read(file) == talk.session.turns
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_damaged_conversation_that_was_to_go_on_says_which_and_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    file.write_text("{\n")
+    with pytest.raises(ChatbotError, match=r"kept last cannot be gone on with: .*talk\.jsonl") as error:
+        transcript.continued(file)
+    assert error.value.hint == f"begin another with --log, or move {file} away"
 
 
 def test_a_conversation_that_goes_on_shows_its_end() -> None:

@@ -107,7 +107,7 @@ def chat(
     if log or go_on:
         raise click.UsageError("--log and --continue are for a conversation, not for one prompt or a pipe")
     prompts = _lines() if lines else [_whole(prompt)]
-    with _status(f"loading {printable(folder.resolve().name)} ..."):  # torch takes its time
+    with _status(f"loading {printable(checkpoint.called(folder))} ..."):  # torch takes its time
         bot = load(folder, device, engine, style, settings, other)
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
@@ -141,10 +141,11 @@ def _opening(attention: bool, verbose: bool, log: bool, go_on: bool, history: bo
     from chatbot.terminal.session import Opening
 
     file = transcript.newest() if go_on else transcript.fresh() if log else None
+    turns = transcript.continued(file) if file and go_on else ()
     return Opening(
         attention="strip" if attention else "",
         verbose=verbose,
-        turns=transcript.read(file) if file and go_on else (),
+        turns=turns,
         log=file,
         history=history,
         edit=_edit,

@@ -31,7 +31,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from chatbot import paths
+from chatbot import checkpoint, paths
 from chatbot.bot import Bot
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
@@ -203,7 +203,7 @@ def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
 
     load: loads a bot, the first while the user types already; if that fails, the conversation ends.
     """
-    redirected, name = not sys.stdout.isatty(), Path(folder).resolve().name
+    redirected, name = not sys.stdout.isatty(), checkpoint.called(Path(folder))
     console = Console(stderr=redirected, highlight=False)
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
     session.edit, session.verbose = opening.edit, opening.verbose
