@@ -43,7 +43,7 @@ class Conversation:
         self.bot, self.screen, self.out = bot, StringIO(), StringIO()
         console = Console(file=self.screen, width=80, color_system=None)
         self.session = Session.of(bot, console, attention)
-        prompts = prompt_session(InMemoryHistory(), input=keys, output=DummyOutput())
+        prompts = prompt_session(InMemoryHistory(), self.session, input=keys, output=DummyOutput())
         self.repl = Repl(self.session, bot.name, prompts, self.out.write, lambda: 20)
 
     def heard(self) -> list[str]:
@@ -230,7 +230,8 @@ def test_tab_completes_commands() -> None:
 
 
 def test_the_completer_replaces_the_word_before_the_cursor() -> None:
-    found = CommandCompleter().get_completions(Document("/attention o"), CompleteEvent())
+    session = Session.of(scripted_bot("Hi."), Console(file=StringIO()))
+    found = CommandCompleter(session).get_completions(Document("/attention o"), CompleteEvent())
     assert [(completion.text, completion.start_position) for completion in found] == [("on", -1), ("off", -1)]
 
 
@@ -330,7 +331,8 @@ def test_two_bots_are_compared_blindly(
 
     with conversation("hello" + ENTER + answer + ENTER, "Hi.", prepare=compare) as talk:
         assert talk.out.getvalue() == "Hi.\nHo.\n"
-        assert talk.lines == ["1:", "2:", "1: parrot, 2: owl"]
+        going_on = "" if answer in comparing.ANSWERS else "; going on with 1"
+        assert talk.lines == ["1:", "2:", f"1: parrot, 2: owl{going_on}"]
         assert talk.session.turns[1].text == {"first": "Hi.", "second": "Ho."}[said]
     names = {"first": "parrot", "second": "owl"}
     expected = [] if better is ... else [names.get(str(better))]
@@ -342,6 +344,20 @@ def test_two_bots_are_compared_blindly(
             better is None,
             better == "first",
         )
+
+
+def test_nothing_tells_who_is_who_before_the_choice() -> None:
+    def compare(session: Session) -> None:
+        session.verbose, session.attention = True, "map"
+        session.rivals = (session.bot, scripted_bot("Ho.", name="owl"))
+
+    with conversation("hello" + ENTER + "1" + ENTER, prepare=compare) as talk:
+        before, who, after = talk.lines[:2], talk.lines[2], talk.lines[3:]
+        assert before == ["1:", "2:"]
+        assert "parrot" in who
+        for told in ("tokens/s", "attention: "):
+            assert sum(told in line for line in after) == 2
+        assert [line for line in after if line in ("1:", "2:")] == ["1:", "2:"]
 
 
 def read_lines(file: Path) -> list[str]:
