@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from prompt_toolkit.application import Application
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import InMemoryHistory
@@ -222,6 +223,14 @@ def test_attention_can_be_on_from_the_start() -> None:
 def test_a_setting_changes_the_next_reply() -> None:
     with conversation("/set max_tokens 1" + ENTER + "hello" + ENTER, "Hi there.") as talk:
         assert talk.out.getvalue() == "Hi\n"
+
+
+def test_ctrl_z_suspends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    suspended: list[bool] = []
+    monkeypatch.setattr(Application, "suspend_to_background", lambda *given: suspended.append(True))
+    with conversation("hel\x1alo" + ENTER) as talk:
+        assert talk.heard() == ["hello"]
+    assert suspended == [True]
 
 
 def test_tab_completes_commands() -> None:

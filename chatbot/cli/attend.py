@@ -168,6 +168,7 @@ def _show(seen: Attended) -> None:
     from rich.console import Console
 
     from chatbot.terminal.attention import AttentionMap
+    from chatbot.terminal.window import fitted
 
     click.echo(printable(seen.reply.text))
-    Console().print(AttentionMap(seen.reply, seen.method))
+    fitted(Console()).print(AttentionMap(seen.reply, seen.method))

@@ -101,8 +101,8 @@ def chat(
     other = checkpoint.find(backward) if backward else None
     if talking:
         loader = partial(load, device=device, engine=engine, style=style, settings=settings, backward=other)
-        with typeahead.kept():
-            _talk(folder, loader, _opening(attention, verbose, log, go_on, history))
+        with typeahead.kept() as lend:
+            _talk(folder, loader, _opening(attention, verbose, log, go_on, history, partial(_edit, lend)))
         return
     if log or go_on:
         raise click.UsageError("--log and --continue are for a conversation, not for one prompt or a pipe")
@@ -136,7 +136,14 @@ def load(
     return bot.with_sampling(override(sampling, given(SamplingConfig, settings), "sampling"))
 
 
-def _opening(attention: bool, verbose: bool, log: bool, go_on: bool, history: bool) -> Opening:
+def _opening(
+    attention: bool,
+    verbose: bool,
+    log: bool,
+    go_on: bool,
+    history: bool,
+    edit: Callable[[str], str | None],
+) -> Opening:
     from chatbot.terminal import transcript
     from chatbot.terminal.session import Opening
 
@@ -148,7 +155,7 @@ def _opening(attention: bool, verbose: bool, log: bool, go_on: bool, history: bo
         turns=turns,
         log=file,
         history=history,
-        edit=_edit,
+        edit=edit,
     )
 
 
@@ -158,9 +165,11 @@ def _talk(folder: Path, load: Callable[[Path], Bot], opening: Opening) -> None:
     repl.run(str(folder), lambda name: load(checkpoint.find(name)), opening)
 
 
-def _edit(text: str) -> str | None:
+def _edit(lend: typeahead.Lend, text: str) -> str | None:
+    """Let the user change a text in an editor, which may read its commands from the terminal, as ed does."""
     try:
-        return click.edit(text, extension=".txt")
+        with lend():
+            return click.edit(text, extension=".txt")
     except click.ClickException as error:
         raise ChatbotError(error.format_message(), "set EDITOR to an editor that is there") from None
 
@@ -215,8 +224,9 @@ def _show_attention(reply: Reply) -> None:
     from rich.console import Console  # 0.1 s
 
     from chatbot.terminal.attention import AttentionMap
+    from chatbot.terminal.window import fitted
 
-    Console(stderr=True).print(AttentionMap(reply))
+    fitted(Console(stderr=True)).print(AttentionMap(reply))
 
 
 def _status(text: str) -> AbstractContextManager[object]:

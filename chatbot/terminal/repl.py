@@ -41,6 +41,7 @@ from chatbot.terminal.attention import AttentionMap
 from chatbot.terminal.session import Opening, Session
 from chatbot.terminal.strip import LiveStrip, average
 from chatbot.terminal.text import printable
+from chatbot.terminal.window import fitted
 from chatbot.terminal.wrapping import Wrapped
 
 PROMPT = "> "
@@ -103,6 +104,7 @@ class Repl:
     def handle(self, text: str) -> None:
         """A command is one line with one slash; all else is said to the bot."""
         line = text.strip()
+        fitted(self.session.console)
         if line in ("exit", "quit"):
             raise EOFError
         if line.startswith("/") and not line.startswith("//") and "\n" not in line:
@@ -204,8 +206,9 @@ class Repl:
     def ask(self, question: str) -> str:
         """Ask the user; the answer is kept in no history, and Ctrl-C or Ctrl-D answers nothing."""
         try:
-            asking: PromptSession[str] = PromptSession(input=self.prompts.input, output=self.prompts.output)
-            return asking.prompt(question).strip()
+            with create_app_session(self.prompts.input, self.prompts.output):  # for TERM=dumb, as in `screen`
+                asking: PromptSession[str] = PromptSession()
+                return asking.prompt(question).strip()
         except (EOFError, KeyboardInterrupt):
             return ""
 
@@ -216,7 +219,7 @@ def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
     load: loads a bot, the first while the user types already; if that fails, the conversation ends.
     """
     redirected, name = not sys.stdout.isatty(), checkpoint.called(Path(folder))
-    console = Console(stderr=redirected, highlight=False)
+    console = fitted(Console(stderr=redirected, highlight=False))
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
     session.edit, session.verbose = opening.edit, opening.verbose
     kept = history(paths.history_file()) if opening.history else InMemoryHistory()
@@ -322,6 +325,7 @@ def prompt_session(
         key_bindings=keys(),
         multiline=True,  # so that a paste of several lines is one prompt
         prompt_continuation="  ",
+        enable_suspend=True,
         bottom_toolbar=status,
         style=Style.from_dict({"bottom-toolbar": "noreverse dim"}),
         input=input,
