@@ -265,6 +265,7 @@ def test_a_saved_conversation_is_a_corpus_and_goes_on(session: Session, tmp_path
             "/attention sideways",
             "(it takes the number of a word, or one of on, map, off, heads, layers, weights",
         ),
+        ("/attention ²", "/attention knows no '²'"),
         ("/undo 3", "/undo takes nothing more, not '3' (type /undo alone)"),
         ("/clear x", "/clear takes nothing more"),
         ("/regen x", "/regen takes nothing more"),

@@ -47,13 +47,14 @@ def attention(session: Session, argument: str) -> None:
         session.attention = LOOKS[argument]
         session.console.print(Text(f"attention {argument}"))
         return
-    if argument and argument not in SHOWN and not argument.isdigit():
+    is_number = argument.isascii() and argument.isdigit()
+    if argument and argument not in SHOWN and not is_number:
         told = f"it takes the number of a word, or one of {', '.join(SHOWN)}"
         raise ChatbotError(f"/attention knows no {quoted(argument)}", told)
     reply = _last(session)
     if argument in ("heads", "layers"):
         _each(session, argument.removesuffix("s"), getattr(_lens(session), argument)(reply))
-    elif argument.isascii() and argument.isdigit():
+    elif is_number:
         session.console.print(_map(session, None).row(int(argument)))
     else:
         session.console.print(_map(session, argument or None))
