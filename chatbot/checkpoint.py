@@ -100,7 +100,7 @@ class Checkpoint:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.folder.resolve().name
+        return called(self.folder)
 
     @classmethod
     def create(cls, folder: Path, config: BotConfig, tokenizer: Tokenizer) -> Checkpoint:
@@ -245,6 +245,11 @@ class Checkpoint:
                 partial.write_text("".join(line + "\n" for line in lines))
 
 
+def called(folder: Path) -> str:
+    """The name of the bot in this folder, whether it is given as ".", a path or a link."""
+    return Path(os.path.abspath(folder)).name  # not resolve(): `available` lists a link by its own name too
+
+
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """A bot's folder for one training alone, whether it exists yet or not."""
@@ -275,13 +280,22 @@ def find(name: str | None = None) -> Path:
                 "there is no bot to talk to yet; train one: chatbot train corpora/smalltalk --time 3m"
             )
         return bot.folder
-    for folder in (Path(name), *(parent / name for parent in paths.checkpoint_folders())):
-        # Not is_file(): what no file can be called (too long, a NUL) is no bot either.
-        if os.path.isfile(folder / CONFIG):
-            return folder
+    if folder := _folder(name):
+        return folder
     known = [bot.name for bot in available()]
     hint = suggestion(name, known) or "train one: chatbot train corpora/cornell"
     raise CheckpointError(f"there is no bot '{name}'", hint)
+
+
+def is_bot(name: str) -> bool:
+    """Whether there is a bot of that name or path."""
+    return _folder(name) is not None
+
+
+def _folder(name: str) -> Path | None:
+    places = (Path(name), *(parent / name for parent in paths.checkpoint_folders()))
+    # Not is_file(): what no file can be called (too long, a NUL) is no bot either.
+    return next((folder for folder in places if os.path.isfile(folder / CONFIG)), None)
 
 
 def newest(bots: Sequence[Summary]) -> Summary | None:
@@ -512,8 +526,10 @@ __all__: Sequence[str] = [
     "Summary",
     "Weights",
     "available",
+    "called",
     "checksum",
     "claimed",
     "find",
+    "is_bot",
     "newest",
 ]

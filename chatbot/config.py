@@ -16,6 +16,13 @@ from chatbot.errors import ConfigError, suggestion
 
 T = TypeVar("T")
 Overrides = Mapping[str, str]
+LONGEST_QUOTED = 80  # characters
+
+
+def quoted(value: Any) -> str:  # Any: whatever a file may hold
+    """A value as an error quotes it: whoever is to find it in a file needs no more than its beginning."""
+    text = str(value)
+    return f"'{text}'" if len(text) <= LONGEST_QUOTED else f"'{text[:LONGEST_QUOTED]}...'"
 
 
 def setting(default: T, help: str) -> T:
@@ -40,12 +47,12 @@ def from_dict(config: type[T], values: Mapping[str, Any], owner: str = "") -> T:
     """Build a dataclass from JSON values; an unknown or ill-typed setting is a ConfigError."""
     owner = owner or config.__name__
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{owner} must be an object, not '{values}'")
+        raise ConfigError(f"{owner} must be an object, not {quoted(values)}")
     hints = typing.get_type_hints(config)
     fields = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
     for name in values:
         if name not in fields:
-            raise ConfigError(f"{owner} has no setting '{name}'", suggestion(name, fields))
+            raise ConfigError(f"{owner} has no setting {quoted(name)}", suggestion(name, fields))
     checked = {name: _checked(value, hints[name], f"{owner}.{name}") for name, value in values.items()}
     try:
         return config(**checked)
@@ -60,7 +67,7 @@ def override(config: T, changes: Overrides, owner: str = "") -> T:
     parsed = {}
     for name, text in changes.items():
         if name not in hints:
-            raise ConfigError(f"{owner} has no setting '{name}'", suggestion(name, to_dict(config)))
+            raise ConfigError(f"{owner} has no setting {quoted(name)}", suggestion(name, to_dict(config)))
         parsed[name] = parse(text, hints[name], f"{owner}.{name}")
     return dataclasses.replace(config, **parsed)  # type: ignore[type-var]
 
@@ -74,12 +81,12 @@ def parse(text: str, kind: Any, name: str) -> Any:
         words = {"on": True, "true": True, "yes": True, "1": True}
         words |= {"off": False, "false": False, "no": False, "0": False}
         if text.lower() not in words:
-            raise ConfigError(f"{name} must be on or off, not '{text}'")
+            raise ConfigError(f"{name} must be on or off, not {quoted(text)}")
         return words[text.lower()]
     try:
         value: Any = kind(text) if kind in (int, float) else text
     except ValueError:
-        raise ConfigError(f"{name} must be {_describe(kind)}, not '{text}'") from None
+        raise ConfigError(f"{name} must be {_describe(kind)}, not {quoted(text)}") from None
     return _checked(value, kind, name)
 
 
@@ -98,7 +105,7 @@ def _checked(value: Any, kind: Any, name: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         if value not in arguments:
-            raise ConfigError(f"{name} must be one of {', '.join(map(str, arguments))}, not '{value}'")
+            raise ConfigError(f"{name} must be one of {', '.join(map(str, arguments))}, not {quoted(value)}")
         return value
     if origin is tuple and isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(_checked(item, arguments[0], name) for item in value)
@@ -108,7 +115,7 @@ def _checked(value: Any, kind: Any, name: str) -> Any:
     if kind is float and whole and abs(value) <= sys.float_info.max:
         return float(value)
     if not isinstance(kind, type) or not isinstance(value, kind) or (kind is int and not whole):
-        raise ConfigError(f"{name} must be {_describe(kind)}, not '{value}'")
+        raise ConfigError(f"{name} must be {_describe(kind)}, not {quoted(value)}")
     return value
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chatbot.decoding import RULES, Floats, Seen, softmax
+from chatbot.decoding import RULES, Floats, Seen, deterministic, softmax
 from chatbot.engines.base import Step
 from chatbot.replying import Reply, Responder
 from chatbot.tokenizer import silenced
@@ -37,6 +37,7 @@ class Explanation:
     said       the reply's pieces before it
     stages     the model's own choice, then each rule that is not at its neutral value, in their order
     chosen     the piece that was said, with the probability that it had in the end; before: with the model's
+    beams      how wide the beam search was that chose it; 1: it was drawn
     """
 
     position: int
@@ -47,14 +48,18 @@ class Explanation:
     stages: tuple[Stage, ...]
     chosen: Candidate
     before: float
+    beams: int = 1
 
 
 def explain(responder: Responder, reply: Reply, position: int, count: int = 5) -> Explanation:
     """Take apart the reply's token at `position` (from 0), with so many candidates for each stage.
 
     The model reads the same prompt and says the same tokens again; what was drawn from is then what the rules
-    leave. Of a beam or the best of several it is the one that won.
+    leave. Of a beam or the best of several it is the one that won; a beam has only the rules that reorder.
     """
+    beams = responder.sampling.beams
+    if beams > 1:
+        responder = responder.with_sampling(deterministic(responder.sampling))
     ids = [piece.token for piece in reply.prompt]
     tokens = [token.token for token in reply.tokens]
     step = _replayed(responder, ids, tokens[:position])
@@ -71,6 +76,7 @@ def explain(responder: Responder, reply: Reply, position: int, count: int = 5) -
         stages,
         (piece(tokens[position]), float(last[tokens[position]])),
         reply.tokens[position].probability,
+        beams,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -188,6 +189,23 @@ class Screen:
         """Make the window another size."""
         self.emulator.resize(lines, columns)
         self._child.setwinsize(lines, columns)
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._child.child_fd)[3] & termios.ECHO)
+
+    def suspend(self) -> None:
+        """Stop the program; the terminal is in the shell's mode then."""
+        self._child.kill(signal.SIGSTOP)
+        mode = termios.tcgetattr(self._child.child_fd)
+        mode[0] |= termios.ICRNL
+        mode[3] |= termios.ECHO | termios.ICANON
+        termios.tcsetattr(self._child.child_fd, termios.TCSANOW, mode)
+
+    def resume(self) -> None:
+        """Let it go on, as `fg` does."""
+        self._child.kill(signal.SIGCONT)
 
     def leave(self, keys: str = "\x04") -> int:
         """Press Ctrl-D; the exit code."""

@@ -89,6 +89,14 @@ def test_bytes_become_the_character_that_they_spell() -> None:
     assert attention.rows[0].weights == pytest.approx((0.3, 0.7))
 
 
+def test_a_prompt_that_is_cut_within_a_character_shows_none() -> None:
+    rest = [piece(f"<0x{byte:02X}>") for byte in "😀".encode()[2:]]
+    for left, heads in (([*rest, piece("x")], ["x", "ok"]), (rest, ["_", "ok"])):
+        prompt = [*left, piece("▁ok")]
+        columns = words(reply(prompt, token("▁a", *[0.25] * len(prompt)))).columns
+        assert [column.text for column in columns] == heads
+
+
 def test_what_cannot_be_seen_has_a_label_all_the_same() -> None:
     attention = words(reply([piece("▁\u200b"), piece("▁ok")], token("▁\x07", 0.5, 0.5)))
     assert [column.text for column in attention.columns] == ["_", "ok"]

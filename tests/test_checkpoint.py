@@ -616,6 +616,13 @@ def test_a_folder_that_may_not_be_entered_holds_no_bots(
     assert available() == []
 
 
+def test_a_bot_that_is_a_link_has_the_links_name_everywhere(bot: Checkpoint) -> None:
+    link = bot.folder.parent / "linked"
+    link.symlink_to(bot.folder.absolute())
+    assert [summary.name for summary in available()] == ["linked", "owls-gpt"]
+    assert Checkpoint.load(find("linked")).name == "linked"
+
+
 def test_a_bot_can_be_moved_and_renamed(bot: Checkpoint, tmp_path: Path) -> None:
     moved = bot.folder.rename(tmp_path / "parrot")
     assert Bot.load(moved).name == "parrot"

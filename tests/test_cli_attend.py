@@ -135,6 +135,25 @@ def test_a_text_without_words_is_wrong_usage(arguments: tuple[str, ...], bot: Bo
     assert "There is nothing to reply to" in error(call(*arguments), 2)
 
 
+def test_a_bot_without_a_text_is_wrong_usage(tokenizer: Tokenizer, tmp_path: Path, call: Call) -> None:
+    folder = str(saved_bot(tokenizer, tmp_path / "bot", "gpt").checkpoint.folder)
+    found = error(call(folder), 2)
+    assert f"'{folder}' is a bot, and there is no TEXT for it to reply to." in found
+
+
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        (("--html", ""), "Invalid value for '--html': it has no name."),
+        (("--png", "map", "--html", "./map"), "Two files have the same name"),
+    ],
+)
+def test_files_without_a_name_of_their_own_are_wrong_usage(
+    bot: Bot, call: Call, files: tuple[str, ...], what: str
+) -> None:
+    assert what in error(call("hi", *files), 2)
+
+
 def test_a_method_that_there_is_not_is_wrong_usage(bot: Bot, call: Call) -> None:
     assert "'wieghts' is not one of 'weights'" in error(call("hi", "--method", "wieghts"), 2)
 

@@ -3,6 +3,8 @@
 import json
 import re
 import stat
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -151,7 +153,7 @@ def test_a_style_is_one_of_those_that_there_are(session: Session) -> None:
             commands.run(session, line)
         assert what in commands.problem(error.value)
         assert "careful" in commands.problem(error.value)
-    assert commands.completions("/style ca") == ["careful"]
+    assert commands.completions(session, "/style ca") == ["careful"]
 
 
 def test_clear_begins_another_conversation(session: Session) -> None:
@@ -179,8 +181,8 @@ def test_leaving_is_the_end_of_the_input(session: Session, line: str) -> None:
         ("/set\n", []),
     ],
 )
-def test_completion_offers_what_the_table_holds(line: str, offered: list[str]) -> None:
-    assert commands.completions(line) == offered
+def test_completion_offers_what_the_table_holds(session: Session, line: str, offered: list[str]) -> None:
+    assert commands.completions(session, line) == offered
 
 
 def talked(session: Session, *texts: str) -> None:
@@ -249,8 +251,9 @@ def test_a_saved_conversation_is_a_corpus_and_goes_on(session: Session, tmp_path
         ("/save talk.txt", "says no kind of file"),
         ("/save nowhere/talk.md", "cannot be written"),
         ("/load", "takes a file"),
-        ("/load nothing.jsonl", "is no conversation"),
-        ("/load talk.md", "is no conversation"),
+        ("/load nothing.jsonl", "there is no nothing.jsonl"),
+        ("/load talk.md", "there is no talk.md"),
+        ("/load .", "is no conversation"),
         ("/model nobody", "no bot 'nobody'"),
         ("/compare", "one bot or two"),
         ("/compare a b c", "one bot or two"),
@@ -258,7 +261,14 @@ def test_a_saved_conversation_is_a_corpus_and_goes_on(session: Session, tmp_path
         ("/explain 0", "from 1 to 3"),
         ("/explain x", "from 1 to 3"),
         ("/why nowhere", "is not at nowhere"),
-        ("/attention sideways", "no attention method 'sideways'"),
+        (
+            "/attention sideways",
+            "(it takes the number of a word, or one of on, map, off, heads, layers, weights",
+        ),
+        ("/attention ²", "/attention knows no '²'"),
+        ("/undo 3", "/undo takes nothing more, not '3' (type /undo alone)"),
+        ("/clear x", "/clear takes nothing more"),
+        ("/regen x", "/regen takes nothing more"),
         ("/attention 9", "has no word 9"),
         ("/attention 0", "has no word 0"),
     ],
@@ -309,6 +319,32 @@ def test_two_bots_are_compared_until_it_is_off(session: Session) -> None:
     assert session.rivals == ()
 
 
+def test_settings_and_styles_hold_for_both_bots_that_are_compared(session: Session) -> None:
+    session.load = lambda name: scripted_bot("Ho.", name=name)
+    commands.run(session, "/compare owl")
+    commands.run(session, "/set top_k 3")
+    session.rivals = (session.rivals[0], session.rivals[1].with_sampling(SamplingConfig(top_k=7)))
+    commands.run(session, "/set top_k")  # shows one's own, and changes none
+    assert [bot.sampling.top_k for bot in session.rivals] == [3, 7]
+    commands.run(session, "/style lively")
+    assert [bot.sampling.temperature for bot in (session.bot, *session.rivals)] == [0.8] * 3
+    with pytest.raises(ChatbotError, match="must be"):
+        commands.run(session, "/set top_k -1")
+    assert [bot.sampling.top_k for bot in session.rivals] == [40, 40]
+
+
+def test_a_bots_own_styles_are_in_help_and_completed_where_all_who_answer_know_them(session: Session) -> None:
+    object.__setattr__(session.bot.checkpoint.config, "styles", {"owlish": {"top_k": 3}})
+    assert commands.completions(session, "/style ow") == ["owlish"]
+    commands.run(session, "/help")
+    assert "careful, lively, wild, diverse, owlish" in " ".join(printed(session).split())
+    session.load = lambda name: scripted_bot("Ho.", name=name)
+    commands.run(session, "/compare crow")
+    assert commands.completions(session, "/style ow") == []
+    session.loading = Future()
+    assert commands.completions(session, "/style ca") == ["careful"]  # it does not wait for the bot
+
+
 def test_show_says_who_this_is_and_what_is_changed(session: Session) -> None:
     commands.run(session, "/set top_k 3")
     commands.run(session, "/show")
@@ -346,6 +382,30 @@ def test_explain_takes_a_piece_apart() -> None:
     assert "guidance" not in shown
     assert "Drawn: . with" in shown
     assert "(the model alone: 50%)" in shown
+
+
+def test_explain_says_of_a_beam_search_what_it_did() -> None:
+    session = Session.of(scripted_bot("Hi."), Console(file=StringIO(), width=80, color_system=None))
+    talked(session, "hello")
+    session.sampling = SamplingConfig(beams=3, temperature=0.1, top_k=2, top_p=0.5, guidance=0.0)
+    commands.run(session, "/explain 1")
+    shown = printed(session)
+    assert "By a beam search, 3 wide: ▁Hi with 50% (the model alone: 50%)" in shown
+    assert "no_repeat 3" in shown
+    assert not any(rule in shown for rule in ("Drawn", "temperature", "top_k", "top_p"))
+
+
+@pytest.mark.parametrize("width", range(30, 60, 3))
+def test_a_piece_is_not_parted_from_its_number(width: int) -> None:
+    console = Console(file=StringIO(), width=width, color_system=None)
+    session = Session.of(scripted_bot("Hi you there, how are you all today?"), console)
+    talked(session, "hello")
+    with suppress(ChatbotError):  # what it learned from is not there
+        commands.run(session, "/why nowhere")
+    commands.run(session, "/explain 2")
+    lines = printed(session).partition("Drawn: ")[0].splitlines()
+    assert not [line for line in lines if re.match(r"(\w+( \S+)?)? +[\d.]+%|[\d.]+%", line)]
+    assert any(line.startswith("▁Hi 50%") for line in lines)
 
 
 def test_a_row_of_the_map_alone(session: Session) -> None:

@@ -56,6 +56,21 @@ def test_without_a_bot_nothing_loads_torch(arguments: list[str], tmp_path: Path)
     assert not loaded(MAIN.format(arguments=arguments), tmp_path) & {"torch", "prompt_toolkit"}
 
 
+def test_ctrl_c_while_the_program_is_imported_ends_it_quietly(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-m", "chatbot", "--version"],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": f"{tmp_path}:{root}"},
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert '"chatbot.__main__:main"' in (root / "pyproject.toml").read_text()
+
+
 def test_the_report_sees_what_is_loaded(tmp_path: Path) -> None:
     assert "numpy" in loaded("import numpy.linalg", tmp_path)
 

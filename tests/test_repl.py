@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from prompt_toolkit.application import Application
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import InMemoryHistory
@@ -19,7 +20,7 @@ from rich.console import Console
 
 from chatbot.bot import Bot
 from chatbot.dialogue import Turn
-from chatbot.errors import CheckpointError
+from chatbot.errors import ChatbotError, CheckpointError
 from chatbot.terminal import comparing, transcript
 from chatbot.terminal.repl import (
     HOW_TO_LEAVE,
@@ -43,7 +44,7 @@ class Conversation:
         self.bot, self.screen, self.out = bot, StringIO(), StringIO()
         console = Console(file=self.screen, width=80, color_system=None)
         self.session = Session.of(bot, console, attention)
-        prompts = prompt_session(InMemoryHistory(), input=keys, output=DummyOutput())
+        prompts = prompt_session(InMemoryHistory(), self.session, input=keys, output=DummyOutput())
         self.repl = Repl(self.session, bot.name, prompts, self.out.write, lambda: 20)
 
     def heard(self) -> list[str]:
@@ -224,13 +225,22 @@ def test_a_setting_changes_the_next_reply() -> None:
         assert talk.out.getvalue() == "Hi\n"
 
 
+def test_ctrl_z_suspends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    suspended: list[bool] = []
+    monkeypatch.setattr(Application, "suspend_to_background", lambda *given: suspended.append(True))
+    with conversation("hel\x1alo" + ENTER) as talk:
+        assert talk.heard() == ["hello"]
+    assert suspended == [True]
+
+
 def test_tab_completes_commands() -> None:
     with conversation("/att\to\x15/at\t on" + ENTER) as talk:
         assert talk.session.attention
 
 
 def test_the_completer_replaces_the_word_before_the_cursor() -> None:
-    found = CommandCompleter().get_completions(Document("/attention o"), CompleteEvent())
+    session = Session.of(scripted_bot("Hi."), Console(file=StringIO()))
+    found = CommandCompleter(session).get_completions(Document("/attention o"), CompleteEvent())
     assert [(completion.text, completion.start_position) for completion in found] == [("on", -1), ("off", -1)]
 
 
@@ -288,6 +298,14 @@ def test_a_conversation_that_is_kept_is_on_disk_after_each_exchange(tmp_path: Pa
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_a_damaged_conversation_that_was_to_go_on_says_which_and_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    file.write_text("{\n")
+    with pytest.raises(ChatbotError, match=r"kept last cannot be gone on with: .*talk\.jsonl") as error:
+        transcript.continued(file)
+    assert error.value.hint == f"begin another with --log, or move {file} away"
+
+
 def test_a_conversation_that_goes_on_shows_its_end() -> None:
     turns = tuple(Turn(("user", "bot")[i % 2], f"turn {i}") for i in range(10))
 
@@ -322,7 +340,8 @@ def test_two_bots_are_compared_blindly(
 
     with conversation("hello" + ENTER + answer + ENTER, "Hi.", prepare=compare) as talk:
         assert talk.out.getvalue() == "Hi.\nHo.\n"
-        assert talk.lines == ["1:", "2:", "1: parrot, 2: owl"]
+        going_on = "" if answer in comparing.ANSWERS else "; going on with 1"
+        assert talk.lines == ["1:", "2:", f"1: parrot, 2: owl{going_on}"]
         assert talk.session.turns[1].text == {"first": "Hi.", "second": "Ho."}[said]
     names = {"first": "parrot", "second": "owl"}
     expected = [] if better is ... else [names.get(str(better))]
@@ -334,6 +353,20 @@ def test_two_bots_are_compared_blindly(
             better is None,
             better == "first",
         )
+
+
+def test_nothing_tells_who_is_who_before_the_choice() -> None:
+    def compare(session: Session) -> None:
+        session.verbose, session.attention = True, "map"
+        session.rivals = (session.bot, scripted_bot("Ho.", name="owl"))
+
+    with conversation("hello" + ENTER + "1" + ENTER, prepare=compare) as talk:
+        before, who, after = talk.lines[:2], talk.lines[2], talk.lines[3:]
+        assert before == ["1:", "2:"]
+        assert "parrot" in who
+        for told in ("tokens/s", "attention: "):
+            assert sum(told in line for line in after) == 2
+        assert [line for line in after if line in ("1:", "2:")] == ["1:", "2:"]
 
 
 def read_lines(file: Path) -> list[str]:

@@ -435,6 +435,29 @@ def test_the_editor_writes_what_is_said(chat: Open, tmp_path: Path, keys: str) -
     assert screen.leave() == 0
 
 
+def test_an_editor_may_read_from_the_terminal(chat: Open, tmp_path: Path) -> None:
+    screen = chat(EDITOR=editor(tmp_path, 'echo ready; read line < /dev/tty; printf "%s" "$line" > "$1"'))
+    screen.press("/edit\r")
+    screen.wait_for("ready")
+    screen.press("typed there\r")
+    screen.open(2)
+    assert screen.said[2:] == ["> /edit", "ready", "typed there", "> typed there", "Hi there."]
+
+
+def test_a_reply_that_was_suspended_has_the_terminal_to_itself_again(chat: Open) -> None:
+    screen = chat(said=["one two three"], stops=2)
+    screen.press("hello\r")
+    screen.wait_for("one")
+    assert not screen.echoes
+    screen.suspend()
+    assert screen.echoes  # the shell's mode
+    screen.resume()
+    screen.wait(lambda: not screen.echoes, "the program's mode")
+    go_on()
+    screen.open(2)
+    assert screen.said[-1] == "one two three"
+
+
 def test_an_editor_that_is_not_there_is_one_line(chat: Open) -> None:
     screen = chat(EDITOR="/nowhere/editor")
     screen.enter("/edit")
@@ -495,6 +518,29 @@ def test_a_dumb_terminal_gets_plain_lines(start: Open) -> None:
     screen.wait_for("Hi there.", "who")
     screen.wait(lambda: screen.lines[screen.emulator.cursor.y] == ">", "a second prompt")
     assert b"\x1b" not in screen.raw
+    assert screen.leave() == 0
+
+
+def test_a_narrow_dumb_terminal_gets_lines_that_fit(start: Open) -> None:
+    screen = start("--no-history", TERM="dumb", columns=40)
+    for typed in ("/attention map", "one two three four five six seven eight"):
+        screen.wait(lambda: screen.lines[screen.emulator.cursor.y] == ">", "a prompt")
+        screen.press(f"{typed}\r")
+    screen.wait_for("marks", "most")
+    assert screen.leave() == 0
+    shown = screen.raw.decode().partition("eight\r\n")[2].splitlines()
+    assert max(map(len, shown)) <= 40
+
+
+def test_a_dumb_terminal_is_asked_once(start: Open) -> None:
+    screen = start(TERM="dumb", said={"parrot": ["Hi."], "owl": ["Hoo."]})
+    for typed in ("/compare parrot owl", "hello"):
+        screen.wait(lambda: screen.lines[screen.emulator.cursor.y] == ">", "a prompt")
+        screen.press(f"{typed}\r")
+    screen.wait_for("for neither:")
+    screen.press("2\r")
+    screen.wait(lambda: screen.lines[screen.emulator.cursor.y] == ">", "another prompt")
+    assert screen.raw.count(b"Which is better?") == 1
     assert screen.leave() == 0
 
 

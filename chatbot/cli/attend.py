@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any  # where click has it
 
 import click
 
 from chatbot.attribution import ABOUT, METHODS, checked
 from chatbot.bot import Bot
+from chatbot.checkpoint import is_bot
 from chatbot.cli.options import given, options_for
 from chatbot.config import override
 from chatbot.decoding import SamplingConfig
@@ -46,6 +49,18 @@ class Attended:
     method: str
 
 
+class NamedFile(click.Path):
+    """A file to write to. An empty name would be that of the folder one is in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it has no name.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = NamedFile(path_type=Path)
+
+
 @click.command("attend", help=HELP)
 @click.argument("name", metavar="[NAME]", required=False)
 @click.argument("text", metavar="TEXT", required=False)
@@ -56,9 +71,9 @@ class Attended:
     metavar="TEXT",
     help="What was said before, a turn each, oldest first; the last is the bot's.",
 )
-@click.option("--png", type=click.Path(path_type=Path), help="Draw it, for slides (extra 'plot').")
-@click.option("--svg", type=click.Path(path_type=Path), help="The same, to be scaled.")
-@click.option("--html", type=click.Path(path_type=Path), help="A page that lights up what you point at.")
+@click.option("--png", type=FILE, help="Draw it, for slides (extra 'plot').")
+@click.option("--svg", type=FILE, help="The same, to be scaled.")
+@click.option("--html", type=FILE, help="A page that lights up what you point at.")
 @click.option("--json", "as_json", is_flag=True, help="Write pieces, words and all shares as JSON.")
 @options_for(SamplingConfig)
 def attend(
@@ -74,10 +89,14 @@ def attend(
 ) -> None:
     """Reply, look again by the method, and show it or write it down."""
     if text is None:  # a single argument is what to reply to
-        name, text = None, name or ""
+        name, text = None, _alone(name or "")
     if not batch.has_words(text):
         raise click.UsageError("There is nothing to reply to: give a TEXT with words.")
     files = {kind: path for kind, path in (("png", png), ("svg", svg), ("html", html)) if path is not None}
+    if len({os.path.abspath(path) for path in files.values()}) < len(files):
+        raise click.UsageError(
+            "Two files have the same name: each of --png, --svg and --html writes its own."
+        )
     if png or svg:
         from chatbot.drawing.picture import picture  # noqa: F401  # what is missing is said at once
     turns = _turns((*before, text))
@@ -89,6 +108,14 @@ def attend(
         _write_json(seen)
     elif not files:
         _show(seen)
+
+
+def _alone(text: str) -> str:
+    """A text without a bot's name; where it is one, the text was forgotten."""
+    if batch.has_words(text) and is_bot(text):
+        told = f"'{printable(text)}' is a bot, and there is no TEXT for it to reply to."
+        raise click.UsageError(f"{told} (To say just that: name the bot before it.)")
+    return text
 
 
 def _turns(texts: tuple[str, ...]) -> Dialogue:
@@ -141,6 +168,7 @@ def _show(seen: Attended) -> None:
     from rich.console import Console
 
     from chatbot.terminal.attention import AttentionMap
+    from chatbot.terminal.window import fitted
 
     click.echo(printable(seen.reply.text))
-    Console().print(AttentionMap(seen.reply, seen.method))
+    fitted(Console()).print(AttentionMap(seen.reply, seen.method))

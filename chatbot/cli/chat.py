@@ -101,13 +101,13 @@ def chat(
     other = checkpoint.find(backward) if backward else None
     if talking:
         loader = partial(load, device=device, engine=engine, style=style, settings=settings, backward=other)
-        with typeahead.kept():
-            _talk(folder, loader, _opening(attention, verbose, log, go_on, history))
+        with typeahead.kept() as lend:
+            _talk(folder, loader, _opening(attention, verbose, log, go_on, history, partial(_edit, lend)))
         return
     if log or go_on:
         raise click.UsageError("--log and --continue are for a conversation, not for one prompt or a pipe")
     prompts = _lines() if lines else [_whole(prompt)]
-    with _status(f"loading {printable(folder.resolve().name)} ..."):  # torch takes its time
+    with _status(f"loading {printable(checkpoint.called(folder))} ..."):  # torch takes its time
         bot = load(folder, device, engine, style, settings, other)
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
@@ -136,18 +136,26 @@ def load(
     return bot.with_sampling(override(sampling, given(SamplingConfig, settings), "sampling"))
 
 
-def _opening(attention: bool, verbose: bool, log: bool, go_on: bool, history: bool) -> Opening:
+def _opening(
+    attention: bool,
+    verbose: bool,
+    log: bool,
+    go_on: bool,
+    history: bool,
+    edit: Callable[[str], str | None],
+) -> Opening:
     from chatbot.terminal import transcript
     from chatbot.terminal.session import Opening
 
     file = transcript.newest() if go_on else transcript.fresh() if log else None
+    turns = transcript.continued(file) if file and go_on else ()
     return Opening(
         attention="strip" if attention else "",
         verbose=verbose,
-        turns=transcript.read(file) if file and go_on else (),
+        turns=turns,
         log=file,
         history=history,
-        edit=_edit,
+        edit=edit,
     )
 
 
@@ -157,9 +165,11 @@ def _talk(folder: Path, load: Callable[[Path], Bot], opening: Opening) -> None:
     repl.run(str(folder), lambda name: load(checkpoint.find(name)), opening)
 
 
-def _edit(text: str) -> str | None:
+def _edit(lend: typeahead.Lend, text: str) -> str | None:
+    """Let the user change a text in an editor, which may read its commands from the terminal, as ed does."""
     try:
-        return click.edit(text, extension=".txt")
+        with lend():
+            return click.edit(text, extension=".txt")
     except click.ClickException as error:
         raise ChatbotError(error.format_message(), "set EDITOR to an editor that is there") from None
 
@@ -214,8 +224,9 @@ def _show_attention(reply: Reply) -> None:
     from rich.console import Console  # 0.1 s
 
     from chatbot.terminal.attention import AttentionMap
+    from chatbot.terminal.window import fitted
 
-    Console(stderr=True).print(AttentionMap(reply))
+    fitted(Console(stderr=True)).print(AttentionMap(reply))
 
 
 def _status(text: str) -> AbstractContextManager[object]:

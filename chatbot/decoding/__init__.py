@@ -9,7 +9,7 @@ from chatbot.decoding.loop import Chosen, generate, generate_all, log_probabilit
 from chatbot.decoding.rule import Floats, Rule, Seen, softmax
 from chatbot.decoding.sampler import Choice, Sampler
 from chatbot.decoding.scores import SCORES, Backward
-from chatbot.decoding.search import best_of, search
+from chatbot.decoding.search import best_of, deterministic, search
 from chatbot.decoding.spelling import Spelling
 from chatbot.decoding.styles import STYLES, Styles, styled
 
@@ -28,6 +28,7 @@ __all__ = [
     "Spelling",
     "Styles",
     "best_of",
+    "deterministic",
     "generate",
     "generate_all",
     "log_probabilities",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chatbot.config import from_dict, to_dict
+from chatbot.config import from_dict, quoted, to_dict
 from chatbot.decoding.config import SamplingConfig
 from chatbot.errors import ConfigError, suggestion
 
@@ -36,5 +36,5 @@ def styled(sampling: SamplingConfig, name: str, styles: Styles = STYLES) -> Samp
     if name not in styles:
         raise ConfigError(f"there is no style '{name}'", suggestion(name, styles))
     if not isinstance(styles[name], Mapping):
-        raise ConfigError(f"styles.{name} must be an object, not '{styles[name]}'")
+        raise ConfigError(f"styles.{name} must be an object, not {quoted(styles[name])}")
     return from_dict(SamplingConfig, {**to_dict(sampling), **styles[name]}, f"styles.{name}")

@@ -20,6 +20,7 @@ from chatbot.tokenizer import MARKS, PromptPiece
 
 BLANK = "\u2800"  # Braille without dots: a symbol to Unicode, nothing to the eye
 BYTE = re.compile("<0x([0-9A-F]{2})>")
+CONTINUED = bytes(range(0x80, 0xC0))  # the bytes of a character after its first
 # Scripts without spaces between words: there, every piece is taken as a word.
 SPACELESS = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
@@ -88,12 +89,16 @@ def _groups(pieces: Sequence[str]) -> list[list[int]]:
 
 
 def _text(pieces: Iterator[str]) -> str:
-    """The pieces as text; bytes become the character that they spell, what cannot be seen "_"."""
+    """The pieces as text; bytes become the character that they spell, what cannot be seen "_".
+
+    A prompt may be cut within a character: what is left of it spells nothing.
+    """
     spelled = b"".join(
         bytes.fromhex(byte[1]) if (byte := BYTE.fullmatch(piece)) else piece.encode("utf-8", "replace")
         for piece in pieces
     )
-    text = printable(spelled.decode("utf-8", "replace").replace("▁", " ")).strip().strip(BLANK)
+    decoded = spelled.lstrip(CONTINUED).decode("utf-8", "replace")
+    text = printable(decoded.replace("▁", " ")).strip().strip(BLANK)
     return text if cell_len(text) else "_"
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from chatbot.explaining import Candidate, Explanation, Stage
 from chatbot.terminal.text import printable
+from chatbot.terminal.wrapping import Listed
 
 MOST = 5  # pieces that are shown of what it looked at
 ATTENTION = {
@@ -39,7 +40,8 @@ class Explained:
         yield _part("3. What comes next", "by the model, then by each rule in its order")
         yield _stages(found.stages)
         piece, probability = found.chosen
-        told = f"Drawn: {piece} with {_percent(probability)} (the model alone: {_percent(found.before)})"
+        how = "Drawn" if found.beams == 1 else f"By a beam search, {found.beams} wide"
+        told = f"{how}: {piece} with {_percent(probability)} (the model alone: {_percent(found.before)})"
         yield Text(printable(told), "bold")
 
     def _looked(self) -> Table:
@@ -62,15 +64,15 @@ def _stages(stages: Sequence[Stage]) -> Table:
     table = Table.grid(padding=(0, 2))
     for stage in stages:
         name = f"{stage.rule} {stage.setting}" if stage.rule else "model"
-        table.add_row(Text(name), Text.assemble(*_listed(stage.best), (f"of {stage.possible:,}", "dim")))
+        table.add_row(Text(name), Listed([*_listed(stage.best), Text(f"of {stage.possible:,}", "dim")]))
         told = f"{stage.formula} ({stage.source})" if stage.source else stage.formula
         table.add_row(Text(""), Text(told, "dim"))
     return table
 
 
-def _listed(candidates: Sequence[Candidate]) -> Iterator[str]:
+def _listed(candidates: Sequence[Candidate]) -> Iterator[Text]:
     for piece, probability in candidates:
-        yield f"{printable(piece)} {_percent(probability)}  "
+        yield Text(f"{printable(piece)} {_percent(probability)}")
 
 
 def _percent(share: float) -> str:

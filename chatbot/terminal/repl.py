@@ -31,7 +31,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from chatbot import paths
+from chatbot import checkpoint, paths
 from chatbot.bot import Bot
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
@@ -41,6 +41,7 @@ from chatbot.terminal.attention import AttentionMap
 from chatbot.terminal.session import Opening, Session
 from chatbot.terminal.strip import LiveStrip, average
 from chatbot.terminal.text import printable
+from chatbot.terminal.window import fitted
 from chatbot.terminal.wrapping import Wrapped
 
 PROMPT = "> "
@@ -103,6 +104,7 @@ class Repl:
     def handle(self, text: str) -> None:
         """A command is one line with one slash; all else is said to the bot."""
         line = text.strip()
+        fitted(self.session.console)
         if line in ("exit", "quit"):
             raise EOFError
         if line.startswith("/") and not line.startswith("//") and "\n" not in line:
@@ -123,7 +125,8 @@ class Repl:
         if rivals:
             reply, bot = self.compared(text, rivals)
         else:
-            reply = self.answered(text, bot)
+            reply, told = self.answered(text, bot, self.live and bool(self.session.attention))
+            self.tell(reply, told)
         self.session.last, self.session.last_bot = reply, bot
         if reply.text:  # an exchange without words is none
             asked = self.session.asked(text)
@@ -139,42 +142,53 @@ class Repl:
         except ChatbotError as error:
             self.say(commands.problem(error))
 
-    def answered(self, text: str, bot: Bot) -> Reply:
-        """A bot's reply, shown while it is made."""
+    def answered(self, text: str, bot: Bot, with_strip: bool = False) -> tuple[Reply, str]:
+        """A bot's reply, shown while it is made, and how it came: its speed and seed."""
         sampling, watch = self.session.varied(bot.sampling), self.session.watch
         if self.session.verbose:
             sampling = batch.with_seed(sampling)
         events = watch.watch(bot.responder.with_sampling(sampling).reply(self.session.asked(text)))
         line = Wrapped(self.write, self.width)
         strip = LiveStrip(self.session.console, self.write, lambda: line.column)
-        watched = strip.watched(events) if self.live and self.session.attention else events
+        watched = strip.watched(events) if with_strip else events
         reply = replies.show(watched, line.add)
         strip.clear()
         line.end()
         self.finish(reply)
+        return reply, watch.told(sampling.seed)
+
+    def tell(self, reply: Reply, told: str) -> None:
+        """What is asked for below a reply: where it looked, how it came."""
         if self.session.attention and reply.tokens:
             self.session.console.print(average(reply, self.session.console))
         if self.session.attention == "map":
             self.session.console.print(AttentionMap(reply))
         if self.session.verbose:
-            self.say(watch.told(sampling.seed))
-        return reply
+            self.say(told)
 
     def compared(self, text: str, rivals: tuple[Bot, ...]) -> tuple[Reply, Bot]:
         """The reply that the user prefers, without knowing whose it is; and whose it is."""
         order = comparing.shuffled(len(rivals))
-        made = []
+        made: list[tuple[Reply, str]] = []
         for number, i in enumerate(order, 1):
             self.say(f"{number}:")
-            made.append(self.answered(text, rivals[i]))
+            made.append(self.answered(text, rivals[i]))  # no strip: who knows the bots would know them by it
         answer = self.session.ask(comparing.QUESTION)
         names = [rivals[i].name for i in order]
         if answer in comparing.ANSWERS or answer == comparing.EQUAL:
             better = comparing.ANSWERS.get(answer)
             self.kept(comparing.keep, names, None if better is None else names[better])
-        self.say(", ".join(f"{number}: {printable(name)}" for number, name in enumerate(names, 1)))
         taken = comparing.ANSWERS.get(answer, 0)
-        return made[taken], rivals[order[taken]]
+        self.unveil(names, made, "" if answer in comparing.ANSWERS else f"; going on with {taken + 1}")
+        return made[taken][0], rivals[order[taken]]
+
+    def unveil(self, names: Sequence[str], made: Sequence[tuple[Reply, str]], more: str) -> None:
+        """After the choice: who is who, and what is asked for below replies, which might have told it."""
+        self.say(", ".join(f"{number}: {printable(name)}" for number, name in enumerate(names, 1)) + more)
+        for number, (reply, told) in enumerate(made, 1):
+            if self.session.attention or self.session.verbose:
+                self.say(f"{number}:")
+                self.tell(reply, told)
 
     def finish(self, reply: Reply) -> None:
         """End the line, and say so where the reply did not end by itself."""
@@ -192,8 +206,9 @@ class Repl:
     def ask(self, question: str) -> str:
         """Ask the user; the answer is kept in no history, and Ctrl-C or Ctrl-D answers nothing."""
         try:
-            asking: PromptSession[str] = PromptSession(input=self.prompts.input, output=self.prompts.output)
-            return asking.prompt(question).strip()
+            with create_app_session(self.prompts.input, self.prompts.output):  # for TERM=dumb, as in `screen`
+                asking: PromptSession[str] = PromptSession()
+                return asking.prompt(question).strip()
         except (EOFError, KeyboardInterrupt):
             return ""
 
@@ -203,13 +218,13 @@ def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
 
     load: loads a bot, the first while the user types already; if that fails, the conversation ends.
     """
-    redirected, name = not sys.stdout.isatty(), Path(folder).resolve().name
-    console = Console(stderr=redirected, highlight=False)
+    redirected, name = not sys.stdout.isatty(), checkpoint.called(Path(folder))
+    console = fitted(Console(stderr=redirected, highlight=False))
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
     session.edit, session.verbose = opening.edit, opening.verbose
     kept = history(paths.history_file()) if opening.history else InMemoryHistory()
     with screen(sys.stderr if redirected else sys.stdout):
-        prompts = prompt_session(kept, status=lambda: status(name, session))
+        prompts = prompt_session(kept, session, status=lambda: status(name, session))
     # A file has no margin.
     width = (lambda: sys.maxsize) if redirected else (lambda: console.width)
     Thread(target=begin_loading, args=(session.loading, lambda: load(folder), prompts), daemon=True).start()
@@ -294,6 +309,7 @@ def writer(stream: TextIO) -> replies.Write:
 
 def prompt_session(
     history: History,
+    session: Session,
     *,
     input: Input | None = None,
     output: Output | None = None,
@@ -303,12 +319,13 @@ def prompt_session(
     return PromptSession(
         history=history,
         auto_suggest=AutoSuggestFromHistory(),
-        completer=CommandCompleter(),
+        completer=CommandCompleter(session),
         complete_while_typing=False,
         complete_style=CompleteStyle.READLINE_LIKE,  # a menu would keep eight lines free below the prompt
         key_bindings=keys(),
         multiline=True,  # so that a paste of several lines is one prompt
         prompt_continuation="  ",
+        enable_suspend=True,
         bottom_toolbar=status,
         style=Style.from_dict({"bottom-toolbar": "noreverse dim"}),
         input=input,
@@ -319,11 +336,14 @@ def prompt_session(
 class CommandCompleter(Completer):
     """Completes commands and their values."""
 
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """What the word before the cursor can become."""
         line = document.text_before_cursor
         typed = len(line.rpartition(" ")[2])
-        for completion in commands.completions(line):
+        for completion in commands.completions(self._session, line):
             yield Completion(completion, start_position=-typed)
 
 

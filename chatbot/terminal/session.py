@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 
 from chatbot.bot import Bot
-from chatbot.decoding import SamplingConfig
+from chatbot.decoding import STYLES, SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.replying import Reply, Responder
 from chatbot.terminal.stopwatch import Stopwatch
@@ -117,6 +117,18 @@ class Session:
     @sampling.setter
     def sampling(self, sampling: SamplingConfig) -> None:
         self.bot = self.bot.with_sampling(sampling)
+
+    def change(self, drawn: Callable[[Bot], SamplingConfig]) -> None:
+        """Draw replies otherwise from now on; those of two bots that are compared too. All or none."""
+        bot, *rivals = [one.with_sampling(drawn(one)) for one in (self.bot, *self.rivals)]
+        self.bot, self.rivals = bot, tuple(rivals)
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles that all who answer know; while the bot still loads, those that all bots have."""
+        if not self.loading.done() or self.loading.exception():
+            return tuple(STYLES)
+        return tuple(name for name in self.bot.styles if all(name in rival.styles for rival in self.rivals))
 
     def asked(self, text: str) -> Dialogue:
         """The conversation with this said last."""

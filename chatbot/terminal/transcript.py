@@ -78,10 +78,21 @@ def write(file: Path, turns: Sequence[Turn], bot: str) -> None:
 
 def read(file: Path) -> tuple[Turn, ...]:
     """The last conversation of a file."""
+    if not os.path.lexists(file):
+        raise ChatbotError(f"there is no {file}")
     if file.suffix.lower() != ".jsonl" or not file.is_file():
         raise ChatbotError(f"{file} is no conversation", "one that goes on ends with .jsonl")
     last = list(open_corpus(file))[-1]
     return tuple(Turn("user" if turn.speaker == "user" else "bot", turn.text) for turn in last.turns)
+
+
+def continued(file: Path) -> tuple[Turn, ...]:
+    """The conversation kept in a file; one that cannot be gone on with says how to begin another."""
+    try:
+        return read(file)
+    except ChatbotError as error:
+        what = f"the conversation kept last cannot be gone on with: {error.what}"
+        raise ChatbotError(what, f"begin another with --log, or move {file} away") from None
 
 
 def shown(turns: Sequence[Turn]) -> Group:

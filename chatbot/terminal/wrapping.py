@@ -1,14 +1,18 @@
-"""Breaks a reply into lines while it is made."""
+"""Breaks lines: a reply's while it is made, and those of lists."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.text import Text
 
 from chatbot.terminal.replies import Write
 
+GAP = "  "  # between things of a list
 CHARACTER = re.compile(".(?:\ufe0f?\u200d.)*")  # emoji that are joined stay together
 
 
@@ -49,3 +53,27 @@ class Wrapped:
     def _is_wide(self) -> bool:
         """Scripts with wide characters have no spaces, and may be broken anywhere."""
         return cell_len(self._word) > len(self._word)
+
+
+class Listed:
+    """Things in a row, on as many lines as it takes: none is broken, a piece is not parted from its number.
+
+    rich itself breaks at every space, no-break spaces among them.
+    """
+
+    def __init__(self, things: Sequence[Text]) -> None:
+        self.things = things
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = Text()
+        for thing in self.things:
+            if line and line.cell_len + len(GAP) + thing.cell_len > options.max_width:
+                yield line
+                line = Text()
+            line = Text.assemble(line, GAP, thing) if line else thing
+        yield line
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        widths = [thing.cell_len for thing in self.things] or [0]
+        whole = sum(widths) + len(GAP) * (len(widths) - 1)
+        return Measurement(max(widths), whole).with_maximum(options.max_width)

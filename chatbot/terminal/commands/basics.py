@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chatbot.config import override
-from chatbot.decoding import STYLES, SamplingConfig, styled
+from chatbot.decoding import SamplingConfig, styled
 from chatbot.errors import ChatbotError
 from chatbot.terminal import transcript
 from chatbot.terminal.commands.table import COMMANDS, command
@@ -35,7 +35,8 @@ def show_help(session: Session, argument: str) -> None:
     table = Table.grid(padding=(0, 2))
     for entry in dict.fromkeys(COMMANDS.values()):
         names = ", ".join(f"/{name}" for name in entry.names)
-        table.add_row(Text(f"{names} {entry.arguments}", overflow="fold"), Text(entry.help))
+        told = entry.help.replace("{values}", printable(", ".join(entry.values(session))))
+        table.add_row(Text(f"{names} {entry.arguments}", overflow="fold"), Text(told))
     table.add_row()
     for key, meaning in KEYS.items():
         table.add_row(Text(key), Text(meaning))
@@ -46,29 +47,28 @@ def show_help(session: Session, argument: str) -> None:
     "set",
     arguments="[NAME VALUE]",
     help="change how replies are drawn; alone: show the settings",
-    values=lambda: SETTINGS,
+    values=lambda session: SETTINGS,
 )
 def set_(session: Session, argument: str) -> None:
     """Show the settings, or change one."""
     name, *rest = re.split(r"[\s=]+", argument, maxsplit=1)
     name, value = name.replace("-", "_"), "".join(rest).strip()
     if name:
-        changed = override(session.sampling, {name: value or _current(session.sampling, name)}, "sampling")
-        session.sampling = changed
+        session.change(lambda bot: _set(bot.sampling, name, value))
     session.console.print(settings(session.sampling, (name,) if name else SETTINGS))
 
 
 @command(
     "style",
     arguments="NAME",
-    help=f"change several settings at once: {', '.join(STYLES)}",
-    values=lambda: tuple(STYLES),
+    help="change several settings at once: {values}",
+    values=lambda session: session.styles,
 )
 def style(session: Session, argument: str) -> None:
     """Take the settings of a style."""
     if not argument:
-        raise ChatbotError("/style takes a name", f"there are: {', '.join(session.bot.styles)}")
-    session.sampling = styled(session.sampling, argument, session.bot.styles)
+        raise ChatbotError("/style takes a name", f"there are: {', '.join(session.styles)}")
+    session.change(lambda bot: styled(bot.sampling, argument, bot.styles))
     session.console.print(settings(session.sampling, tuple(session.bot.styles[argument])))
 
 
@@ -106,9 +106,9 @@ def settings(sampling: SamplingConfig, names: tuple[str, ...]) -> Table:
     return table
 
 
-def _current(sampling: SamplingConfig, name: str) -> str:
-    """A setting's value as text; `override` reports a name that does not exist."""
-    return str(getattr(sampling, name, ""))
+def _set(sampling: SamplingConfig, name: str, value: str) -> SamplingConfig:
+    """A copy with a setting changed, if there is a value; `override` reports a name that does not exist."""
+    return override(sampling, {name: value or str(getattr(sampling, name, ""))}, "sampling")
 
 
 def _facts(session: Session) -> dict[str, str]:

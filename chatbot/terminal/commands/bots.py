@@ -22,7 +22,13 @@ def names() -> tuple[str, ...]:
     return tuple(bot.name for bot in checkpoint.available() if not bot.problem)
 
 
-@command("model", "bot", arguments="[NAME]", help="go on with another bot; alone: who there is", values=names)
+@command(
+    "model",
+    "bot",
+    arguments="[NAME]",
+    help="go on with another bot; alone: who there is",
+    values=lambda session: names(),
+)
 def model(session: Session, argument: str) -> None:
     """Change the bot; the conversation stays, and so do the settings that were changed in it."""
     if not argument:
@@ -40,7 +46,7 @@ def model(session: Session, argument: str) -> None:
     "compare",
     arguments="[BOT BOT|off]",
     help="two bots answer, you see which is which after you chose; `chatbot compare` shows the tally",
-    values=lambda: ("off", *names()),
+    values=lambda session: ("off", *names()),
 )
 def compare(session: Session, argument: str) -> None:
     """Let two bots answer from now on; of one name, the other is who one talks to."""

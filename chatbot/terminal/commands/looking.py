@@ -10,7 +10,7 @@ from rich.text import Text
 
 from chatbot import paths
 from chatbot.attribution import METHODS, checked
-from chatbot.config import from_dict
+from chatbot.config import from_dict, quoted
 from chatbot.corpus import open_corpus
 from chatbot.corpus.cleaning import CleaningConfig
 from chatbot.corpus.splits import DEFAULT_SPLIT
@@ -22,6 +22,7 @@ from chatbot.terminal.commands.table import command
 from chatbot.terminal.explanation import Explained
 from chatbot.terminal.session import Look, Session
 from chatbot.terminal.text import printable
+from chatbot.terminal.wrapping import Listed
 from chatbot.tokenizer import MARKS
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from chatbot.nearest import Nearest
 
 LOOKS: dict[str, Look] = {"on": "strip", "map": "map", "off": ""}
+SHOWN = (*LOOKS, "heads", "layers", *METHODS)
 
 
 @command(
@@ -37,7 +39,7 @@ LOOKS: dict[str, Look] = {"on": "strip", "map": "map", "off": ""}
     arguments="[on|map|off|N|heads|layers|METHOD]",
     help="which of your words each word of the last reply looked at; N: its N-th word alone; heads, layers: "
     f"a transformer's; by a method: {', '.join(METHODS)}; on: a line below each reply; map: a map too",
-    values=lambda: (*LOOKS, "heads", "layers", *METHODS),
+    values=lambda session: SHOWN,
 )
 def attention(session: Session, argument: str) -> None:
     """Say what is shown below each reply, or show the last reply's map."""
@@ -45,10 +47,14 @@ def attention(session: Session, argument: str) -> None:
         session.attention = LOOKS[argument]
         session.console.print(Text(f"attention {argument}"))
         return
+    is_number = argument.isascii() and argument.isdigit()
+    if argument and argument not in SHOWN and not is_number:
+        told = f"it takes the number of a word, or one of {', '.join(SHOWN)}"
+        raise ChatbotError(f"/attention knows no {quoted(argument)}", told)
     reply = _last(session)
     if argument in ("heads", "layers"):
         _each(session, argument.removesuffix("s"), getattr(_lens(session), argument)(reply))
-    elif argument.isascii() and argument.isdigit():
+    elif is_number:
         session.console.print(_map(session, None).row(int(argument)))
     else:
         session.console.print(_map(session, argument or None))
@@ -86,7 +92,7 @@ def _lens(session: Session) -> Lens:
 def why(session: Session, argument: str) -> None:
     """Show whether the reply was learned or copied."""
     reply = _last(session)
-    session.console.print(Text.assemble(*_probabilities(reply.tokens)))
+    session.console.print(Listed(_probabilities(reply.tokens)))
     if session.nearest is None or argument:
         session.nearest = _nearest(session, argument)
     found = session.nearest.find(session.said_last(), reply.text)
@@ -123,13 +129,13 @@ def _last(session: Session) -> Reply:
     return session.last
 
 
-def _probabilities(tokens: Sequence[TokenEvent]) -> list[tuple[str, str]]:
+def _probabilities(tokens: Sequence[TokenEvent]) -> list[Text]:
     """Each piece with its probability, by the model itself."""
-    shown: list[tuple[str, str]] = []
-    for token in tokens:
-        piece = "(end)" if token.token in MARKS else token.piece
-        shown += [(printable(piece), ""), (f" {token.probability:.0%}  ", "dim")]
-    return shown
+    pieces = ["(end)" if token.token in MARKS else token.piece for token in tokens]
+    return [
+        Text.assemble(printable(piece), (f" {token.probability:.0%}", "dim"))
+        for piece, token in zip(pieces, tokens, strict=True)
+    ]
 
 
 def _nearest(session: Session, named: str) -> Nearest:

@@ -6,30 +6,38 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chatbot.config import quoted
 from chatbot.errors import ChatbotError
 from chatbot.terminal.session import Session
 from chatbot.terminal.text import printable
 
 Run = Callable[[Session, str], str | None]  # what it gives is said to the bot
+Values = Callable[[Session], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its first name is the one that /help shows; `values` are what completion offers."""
+    """A command: its first name is the one that /help shows.
+
+    values: what completion offers, in this conversation. help: "{values}" stands for them there.
+    """
 
     names: tuple[str, ...]
     arguments: str
     help: str
-    values: Callable[[], tuple[str, ...]]
+    values: Values
     run: Run
 
 
 COMMANDS: dict[str, Command] = {}
 
 
-def command(
-    *names: str, arguments: str = "", help: str, values: Callable[[], tuple[str, ...]] = tuple
-) -> Callable[[Run], Run]:
+def no_values(session: Session) -> tuple[str, ...]:
+    """Where nothing can be completed."""
+    return ()
+
+
+def command(*names: str, arguments: str = "", help: str, values: Values = no_values) -> Callable[[Run], Run]:
     """Enter a function into the table under these names."""
 
     def enter(run: Run) -> Run:
@@ -45,10 +53,13 @@ def run(session: Session, line: str) -> str | None:
     name, _, argument = line.removeprefix("/").partition(" ")
     if name not in COMMANDS:
         raise ChatbotError(f"Unknown command '/{name}'. Type /help for help.", _nearest(name))
-    return COMMANDS[name].run(session, argument.strip())
+    argument = argument.strip()
+    if argument and not COMMANDS[name].arguments:
+        raise ChatbotError(f"/{name} takes nothing more, not {quoted(argument)}", f"type /{name} alone")
+    return COMMANDS[name].run(session, argument)
 
 
-def completions(line: str) -> list[str]:
+def completions(session: Session, line: str) -> list[str]:
     """What the last word of a command line can become."""
     if not line.startswith("/") or "\n" in line:
         return []
@@ -57,7 +68,7 @@ def completions(line: str) -> list[str]:
         found = [known for known in COMMANDS if known.startswith(name)]
         first = [known for known in found if known == COMMANDS[known].names[0]]  # not their other names too
         return [f"/{known}" for known in first or found]
-    values = COMMANDS[name].values() if name in COMMANDS else ()
+    values = COMMANDS[name].values(session) if name in COMMANDS else ()
     return [value for value in values if value.startswith(argument.rpartition(" ")[2])]
 
 
