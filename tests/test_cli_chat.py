@@ -16,10 +16,11 @@ from chatbot import __version__, checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import Summary
 from chatbot.cli import COMMANDS, main
-from chatbot.cli.chat import load
+from chatbot.cli.chat import _another, load
 from chatbot.cli.list import aligned, count
 from chatbot.decoding import STYLES
 from chatbot.errors import ChatbotError
+from chatbot.terminal import transcript
 from tests.fakes import ScriptedResponder, scripted_bot
 from tests.terminals import environment, heeds_ctrl_c
 
@@ -486,3 +487,27 @@ def test_a_style_that_is_not_there_is_wrong_usage(bot: Bot, call: Call) -> None:
     result = call("chat", "-p", "hello", "--style", "livly")
     assert result.exit_code == 2
     assert all(style in result.stderr for style in STYLES)
+
+
+def test_a_style_that_another_bot_has_not_does_not_end_the_conversation(bot: Bot) -> None:
+    with pytest.raises(ChatbotError, match="parrot has no style 'livly'") as error:
+        _another(lambda folder: load(folder, "cpu", "auto", "livly", {}), "parrot")
+    assert error.value.hint == "to talk to parrot, begin a conversation without --style"
+
+
+def test_a_link_to_nowhere_is_no_conversation_to_go_on_with(tmp_path: Path) -> None:
+    kept = transcript.folder()
+    kept.mkdir(parents=True)
+    (kept / "z.jsonl").symlink_to("nowhere")
+    with pytest.raises(ChatbotError, match="no conversation was kept yet"):
+        transcript.newest()
+    (kept / "a.jsonl").touch()
+    assert transcript.newest() == kept / "a.jsonl"
+
+
+def test_an_impossible_figure_is_not_printed_digit_by_digit(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bots = [Summary("owl", Path("owl"), "gpt", 1, "2026", {"nats_per_word": 1e308}, "own")]
+    monkeypatch.setattr(checkpoint, "available", lambda: bots)
+    assert "2026     -  " in call("list").stdout

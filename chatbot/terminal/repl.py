@@ -198,12 +198,13 @@ class Repl:
             return ""
 
 
-def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
+def run(name: str, first: Callable[[], Bot], load: Callable[[str], Bot], opening: Opening) -> None:
     """Talk to a bot in this terminal. Where stdout is redirected, it gets the replies alone.
 
-    load: loads a bot, the first while the user types already; if that fails, the conversation ends.
+    first: loads the bot of that name while the user types already; if that fails, the conversation ends.
+    load: loads the bots that are asked for in the conversation.
     """
-    redirected, name = not sys.stdout.isatty(), Path(folder).resolve().name
+    redirected = not sys.stdout.isatty()
     console = Console(stderr=redirected, highlight=False)
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
     session.edit, session.verbose = opening.edit, opening.verbose
@@ -212,7 +213,7 @@ def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
         prompts = prompt_session(kept, status=lambda: status(name, session))
     # A file has no margin.
     width = (lambda: sys.maxsize) if redirected else (lambda: console.width)
-    Thread(target=begin_loading, args=(session.loading, lambda: load(folder), prompts), daemon=True).start()
+    Thread(target=begin_loading, args=(session.loading, first, prompts), daemon=True).start()
     live = not redirected and console.is_terminal and not console.is_dumb_terminal
     Repl(session, name, prompts, writer(sys.stdout), width, live).run()
 

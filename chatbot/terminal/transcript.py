@@ -17,6 +17,7 @@ from chatbot import paths
 from chatbot.corpus import open_corpus
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
+from chatbot.terminal import files
 from chatbot.terminal.text import escaped, printable
 
 LAST = 6  # turns that are shown of a conversation that goes on
@@ -78,7 +79,7 @@ def write(file: Path, turns: Sequence[Turn], bot: str) -> None:
 
 def read(file: Path) -> tuple[Turn, ...]:
     """The last conversation of a file."""
-    if file.suffix.lower() != ".jsonl" or not file.is_file():
+    if file.suffix.lower() != ".jsonl" or not files.is_file(file):
         raise ChatbotError(f"{file} is no conversation", "one that goes on ends with .jsonl")
     last = list(open_corpus(file))[-1]
     return tuple(Turn("user" if turn.speaker == "user" else "bot", turn.text) for turn in last.turns)
@@ -113,7 +114,8 @@ def fresh() -> Path:
 
 def newest() -> Path:
     """The conversation that was kept last."""
-    found = sorted(folder().glob("*.jsonl"), key=lambda file: (file.stat().st_mtime_ns, file.name))
+    there = filter(files.is_file, folder().glob("*.jsonl"))  # not a link to nowhere
+    found = sorted(there, key=lambda file: (file.stat().st_mtime_ns, file.name))
     if not found:
         raise ChatbotError("no conversation was kept yet", "keep one: chatbot chat --log")
     return found[-1]
