@@ -1,9 +1,13 @@
 """What can be typed after a slash."""
 
 import json
+import os
 import re
+import signal
 import stat
+import sys
 from dataclasses import replace
+from importlib.abc import MetaPathFinder
 from io import StringIO
 from pathlib import Path
 from typing import cast
@@ -251,6 +255,15 @@ def test_a_saved_conversation_is_a_corpus_and_goes_on(session: Session, tmp_path
         ("/load", "takes a file"),
         ("/load nothing.jsonl", "is no conversation"),
         ("/load talk.md", "is no conversation"),
+        ("/save ~nosuchuser/talk.md", "there is no home ~nosuchuser"),
+        ("/load ~nosuchuser/talk.jsonl", "there is no home ~nosuchuser"),
+        ("/why ~nosuchuser", "there is no home ~nosuchuser"),
+        (f"/save {300 * 'x'}.md", "cannot be written"),
+        (f"/load {300 * 'x'}.jsonl", "is no conversation"),
+        (f"/why {300 * 'x'}", "is not at xxx"),
+        ("/save talk\0.md", "cannot be written"),
+        (f"/explain {5000 * '5'}", "from 1 to 3, not '555555555'"),
+        (f"/attention {5000 * '5'}", "has no word 555555555"),
         ("/model nobody", "no bot 'nobody'"),
         ("/compare", "one bot or two"),
         ("/compare a b c", "one bot or two"),
@@ -315,6 +328,65 @@ def test_show_says_who_this_is_and_what_is_changed(session: Session) -> None:
     shown = printed(session).split("\n", 1)[1]
     assert "parrot" in shown
     assert "top_k 3" in shown
+
+
+@pytest.mark.parametrize(
+    "figures", [None, 5, {"nats_per_word": "hot"}, {"nats_per_word": None}, {"nats_per_word": 1e308}]
+)
+def test_show_leaves_out_a_figure_that_is_none(session: Session, figures: object) -> None:
+    session.bot.header = {"figures": figures}
+    commands.run(session, "/show")
+    assert "folder" in printed(session)
+    assert "nats a word" not in printed(session)
+    session.bot.header = {"figures": {"nats_per_word": 4.0984}}
+    commands.run(session, "/show")
+    assert "nats a word  4.098" in printed(session)
+
+
+def test_a_folder_that_may_not_be_entered_is_one_line(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: object, **options: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    talked(session, "hello")
+    monkeypatch.setattr(os, "stat", refused)  # what a mode of 000 does, but not to root
+    for line in (f"/load {tmp_path}/talk.jsonl", f"/save {tmp_path}/no/talk.md", f"/why {tmp_path}/talks"):
+        with pytest.raises(ChatbotError):
+            commands.run(session, line)
+
+
+class PressesCtrlC(MetaPathFinder):
+    """Presses Ctrl-C while this module is imported."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        """Find nothing."""
+        if name == self.module:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("line", "module"),
+    [
+        ("/attention gradient", "chatbot.attribution.lens"),
+        ("/attention heads", "chatbot.attribution.lens"),
+        ("/attention gradient", "chatbot.attribution.methods"),
+        ("/why", "chatbot.nearest"),
+    ],
+)
+def test_ctrl_c_waits_for_what_a_command_imports(
+    session: Session, monkeypatch: pytest.MonkeyPatch, line: str, module: str
+) -> None:
+    talked(session, "hello")
+    for name in {module, "chatbot.attribution.lens"}:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [PressesCtrlC(module), *sys.meta_path])
+    with pytest.raises(KeyboardInterrupt):
+        commands.run(session, line)
+    assert module in sys.modules  # it is whole, and can be used the next time
 
 
 def test_why_shows_the_nearest_exchange_of_the_training_part(session: Session, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from chatbot.errors import ChatbotError
 from chatbot.terminal import transcript
 from chatbot.terminal.commands.table import COMMANDS, command
 from chatbot.terminal.session import Session
-from chatbot.terminal.text import printable
+from chatbot.terminal.text import nats_per_word, printable
 
 SETTINGS = tuple(field.name for field in fields(SamplingConfig))
 
@@ -113,7 +113,6 @@ def _current(sampling: SamplingConfig, name: str) -> str:
 
 def _facts(session: Session) -> dict[str, str]:
     bot, config = session.bot, session.bot.checkpoint.config
-    figures = bot.header.get("figures") or {}
     usual, now = SamplingConfig(), session.sampling
     changed = [name for name in SETTINGS if getattr(now, name) != getattr(usual, name)]
     facts = {
@@ -121,7 +120,7 @@ def _facts(session: Session) -> dict[str, str]:
         "folder": str(bot.checkpoint.folder),
         "learned from": str(config.corpus.get("name", "")),
         "trained": str(bot.header.get("trained", ""))[:10],
-        "nats a word": f"{figures['nats_per_word']:.3f}" if "nats_per_word" in figures else "",
+        "nats a word": nats_per_word(bot.header.get("figures")),
         "sees": f"{bot.context} turns, {bot.responder.examples.prompt_limit} tokens",
         "said so far": f"{len(session.turns)} turns",
         "styles": ", ".join(bot.styles),

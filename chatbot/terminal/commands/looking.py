@@ -16,7 +16,9 @@ from chatbot.corpus.cleaning import CleaningConfig
 from chatbot.corpus.splits import DEFAULT_SPLIT
 from chatbot.errors import ChatbotError
 from chatbot.explaining import explain
+from chatbot.interrupts import uninterrupted
 from chatbot.replying import Reply, TokenEvent
+from chatbot.terminal import files
 from chatbot.terminal.attention import AttentionMap
 from chatbot.terminal.commands.table import command
 from chatbot.terminal.explanation import Explained
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from chatbot.attribution.lens import Lens
     from chatbot.nearest import Nearest
 
+DIGITS = 9  # of a number that is typed
 LOOKS: dict[str, Look] = {"on": "strip", "map": "map", "off": ""}
 
 
@@ -48,8 +51,8 @@ def attention(session: Session, argument: str) -> None:
     reply = _last(session)
     if argument in ("heads", "layers"):
         _each(session, argument.removesuffix("s"), getattr(_lens(session), argument)(reply))
-    elif argument.isascii() and argument.isdigit():
-        session.console.print(_map(session, None).row(int(argument)))
+    elif (number := _number(argument)) is not None:
+        session.console.print(_map(session, None).row(number))
     else:
         session.console.print(_map(session, argument or None))
 
@@ -72,7 +75,8 @@ def _lens(session: Session) -> Lens:
     bot = session.replier
     if session.lens is None or session.lens[0] is not bot.checkpoint:
         with session.console.status(Text("looking ...", style="dim")):
-            from chatbot.attribution.lens import Lens
+            with uninterrupted():
+                from chatbot.attribution.lens import Lens
 
             session.lens = bot.checkpoint, Lens.of(bot)
     return session.lens[1]
@@ -107,14 +111,20 @@ def why(session: Session, argument: str) -> None:
 def explain_(session: Session, argument: str) -> None:
     """Take one piece of the last reply apart."""
     reply = _last(session)
-    number = int(argument) if argument.isascii() and argument.isdigit() else 0 if argument else 1
-    if not 1 <= number <= len(reply.tokens):
+    number = _number(argument) if argument else 1
+    if number is None or not 1 <= number <= len(reply.tokens):
         raise ChatbotError(
-            f"/explain takes the number of a piece, from 1 to {len(reply.tokens)}, not '{argument}'",
+            f"/explain takes the number of a piece, from 1 to {len(reply.tokens)}, not '{argument[:DIGITS]}'",
             " ".join(f"{i}:{token.piece}" for i, token in enumerate(reply.tokens, 1)),
         )
     found = explain(session.replier.responder, reply, number - 1)
     session.console.print(Explained(found, session.replier.family))
+
+
+def _number(argument: str) -> int | None:
+    """A number of a word, None where it is none. Its first digits will do: no reply has so many words, and
+    int() refuses what has thousands of them."""
+    return int(argument[:DIGITS]) if argument.isascii() and argument.isdigit() else None
 
 
 def _last(session: Session) -> Reply:
@@ -134,15 +144,14 @@ def _probabilities(tokens: Sequence[TokenEvent]) -> list[tuple[str, str]]:
 
 def _nearest(session: Session, named: str) -> Nearest:
     """The exchanges that the bot learned from, if they are still there."""
-    from chatbot.nearest import Nearest  # slow to import, as is what follows
-    from chatbot.terminal.progress import track
+    with uninterrupted():
+        from chatbot.nearest import Nearest  # slow to import, as is what follows
+        from chatbot.terminal.progress import track
 
     facts = session.bot.checkpoint.config.corpus
     name = str(facts.get("name", ""))
-    places = (
-        [Path(named).expanduser()] if named else [Path("corpora") / name, paths.home() / "corpora" / name]
-    )
-    place = next((place for place in places if place.exists()), None)
+    places = [files.named(named)] if named else [Path("corpora") / name, paths.home() / "corpora" / name]
+    place = next((place for place in places if files.exists(place)), None)
     if place is None or not name:
         raise ChatbotError(
             f"what {session.bot.name} learned from is not at {places[0]}", "say where it is: /why CORPUS"
