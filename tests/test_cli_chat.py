@@ -20,7 +20,7 @@ from chatbot.cli.chat import _another, load
 from chatbot.cli.list import aligned, count
 from chatbot.decoding import STYLES
 from chatbot.errors import ChatbotError
-from chatbot.terminal import transcript
+from chatbot.terminal import keeping
 from tests.fakes import ScriptedResponder, scripted_bot
 from tests.terminals import environment, heeds_ctrl_c
 
@@ -496,13 +496,13 @@ def test_a_style_that_another_bot_has_not_does_not_end_the_conversation(bot: Bot
 
 
 def test_a_link_to_nowhere_is_no_conversation_to_go_on_with(tmp_path: Path) -> None:
-    kept = transcript.folder()
+    kept = keeping.folder()
     kept.mkdir(parents=True)
     (kept / "z.jsonl").symlink_to("nowhere")
     with pytest.raises(ChatbotError, match="no conversation was kept yet"):
-        transcript.newest()
+        keeping.newest()
     (kept / "a.jsonl").touch()
-    assert transcript.newest() == kept / "a.jsonl"
+    assert keeping.newest() == kept / "a.jsonl"
 
 
 def test_an_impossible_figure_is_not_printed_digit_by_digit(

@@ -21,7 +21,7 @@ from chatbot.decoding import STYLES, SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.errors import ChatbotError, ConfigError
 from chatbot.replying import Reply
-from chatbot.terminal import commands
+from chatbot.terminal import commands, keeping, transcript
 from chatbot.terminal.commands import COMMANDS
 from chatbot.terminal.session import Session
 from chatbot.tokenizer import Tokenizer
@@ -287,6 +287,48 @@ def test_what_cannot_be_done_is_one_clear_line(
     assert what in commands.problem(error.value)
     assert session.turns == before
     assert not session.rivals
+
+
+@pytest.mark.parametrize("command", ["/clear", "/load other.jsonl"])
+def test_another_conversation_leaves_what_was_kept_and_saved_of_this_one(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    transcript.write(Path("other.jsonl"), (Turn("user", "good night"), Turn("bot", "Sleep well.")), "owl")
+    session.log = before = keeping.fresh()
+    talked(session, "hello")
+    before.write(session.turns, "parrot")
+    commands.run(session, "/save talk.md")
+    commands.run(session, command)
+    assert session.log is not before
+    assert session.log.file != before.file
+    assert transcript.read(before.file) == (Turn("user", "hello"), Turn("bot", "Hi."))
+    talked(session, "you?")
+    with pytest.raises(ChatbotError, match="is there already"):
+        commands.run(session, "/save talk.md")
+    assert keeping.Log(before.file).claim()  # another chatbot may go on with it
+
+
+def test_a_kept_conversation_is_one_programs_alone() -> None:
+    first, second = keeping.fresh(), keeping.fresh()
+    assert first.file != second.file
+    first.write((Turn("user", "hello"), Turn("bot", "Hi.")), "parrot")
+    with pytest.raises(ChatbotError, match="is open in another chatbot"):
+        keeping.resumed()
+    first.close()
+    assert [turn.text for turn in keeping.resumed()[1]] == ["hello", "Hi."]
+
+
+def test_of_several_conversations_in_a_file_the_others_are_not_lost() -> None:
+    log = keeping.fresh()
+    log.write((Turn("user", "hello"), Turn("bot", "Hi.")), "parrot")
+    log.close()
+    log.file.write_text(both := 2 * log.file.read_text())
+    resumed, turns = keeping.resumed()
+    assert "holds 2 conversations, of which the last goes on" in resumed.spoiled
+    for _ in range(2):
+        resumed.write(turns, "parrot")
+    assert [file.read_text() for file in keeping.folder().glob("*.damaged*")] == [both]
 
 
 def test_edit_says_something_else_instead(session: Session) -> None:

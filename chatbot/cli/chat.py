@@ -138,15 +138,15 @@ def load(
 
 
 def _opening(attention: bool, verbose: bool, log: bool, go_on: bool, history: bool) -> Opening:
-    from chatbot.terminal import transcript
+    from chatbot.terminal import keeping
     from chatbot.terminal.session import Opening
 
-    file = transcript.newest() if go_on else transcript.fresh() if log else None
+    kept, turns = keeping.resumed() if go_on else (keeping.fresh() if log else None, ())
     return Opening(
         attention="strip" if attention else "",
         verbose=verbose,
-        turns=transcript.read(file) if file and go_on else (),
-        log=file,
+        turns=turns,
+        log=kept,
         history=history,
         edit=_edit,
     )

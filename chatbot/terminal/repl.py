@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -97,25 +98,48 @@ class Repl:
         """Who is there, how to get help and how to leave."""
         self.session.console.print(Text(f"This is {printable(self.name)}.", style="bold"))
         self.say("/help for help, /attention on to see where it looks, Ctrl-D to leave")
+        if self.session.log and self.session.log.spoiled:
+            self.say(self.session.log.spoiled)
         if self.session.turns:
             self.session.console.print(transcript.shown(self.session.turns))
 
     def handle(self, text: str) -> None:
         """A command is one line with one slash; all else is said to the bot."""
-        line = text.strip()
+        line, before = text.strip(), copy(self.session)
         if line in ("exit", "quit"):
             raise EOFError
         if line.startswith("/") and not line.startswith("//") and "\n" not in line:
             said = commands.run(self.session, line)
             if said:
-                self.talk(said)
+                self.talk(said, before)
         elif line:
             self.session.again = 0
-            self.talk(unquoted(line[1:] if line.startswith("//") else line))
+            self.talk(unquoted(line[1:] if line.startswith("//") else line), before)
 
-    def talk(self, text: str) -> None:
-        """Say something to the bot, and show what it replies; of two bots, let the user choose."""
-        text = printable(text)
+    def talk(self, text: str, before: Session) -> None:
+        """Say something to the bot; what no word answers waits, for /regen, /edit or /undo."""
+        text, turns = printable(text), self.session.turns
+        waiting, self.session.waiting = text, ""
+        try:
+            self.exchange(text)
+        except ChatbotError:
+            waiting = before.waiting  # the text cannot be answered at all
+            raise
+        finally:
+            if self.session.turns == turns:  # Ctrl-C too may have come before the first word
+                self.unanswered(waiting, before)
+
+    def unanswered(self, waiting: str, before: Session) -> None:
+        """Put back an exchange that was to be replaced; said again for another reply only, nothing waits."""
+        if self.session.turns == before.turns:
+            self.session.waiting = waiting
+            return
+        self.session.waiting = "" if waiting == before.said_last() else waiting
+        self.session.put_back(before)
+        self.say("The reply before is there again.")
+
+    def exchange(self, text: str) -> None:
+        """Say something, and show what the bot replies; of two bots, let the user choose."""
         if not self.session.loading.done():
             self.say("loading ...")
         rivals = self.session.rivals
@@ -129,7 +153,7 @@ class Repl:
             asked = self.session.asked(text)
             self.session.turns = (*asked.turns, Turn("bot", reply.text))
             if self.session.log:
-                self.kept(transcript.write, self.session.log, self.session.turns, bot.name)
+                self.kept(self.session.log.write, self.session.turns, bot.name)
         self.session.console.print()
 
     def kept(self, write: Callable[..., None], *what: Any) -> None:  # Any: whatever it writes
@@ -215,7 +239,11 @@ def run(name: str, first: Callable[[], Bot], load: Callable[[str], Bot], opening
     width = (lambda: sys.maxsize) if redirected else (lambda: console.width)
     Thread(target=begin_loading, args=(session.loading, first, prompts), daemon=True).start()
     live = not redirected and console.is_terminal and not console.is_dumb_terminal
-    Repl(session, name, prompts, writer(sys.stdout), width, live).run()
+    try:
+        Repl(session, name, prompts, writer(sys.stdout), width, live).run()
+    finally:
+        if session.log:
+            session.log.close()
 
 
 def screen(stream: TextIO) -> AbstractContextManager[object]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 
 from rich.console import Group
 from rich.text import Text
 
-from chatbot import paths
-from chatbot.corpus import open_corpus
+from chatbot.corpus import Report, open_corpus
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
 from chatbot.terminal import files
@@ -79,10 +76,17 @@ def write(file: Path, turns: Sequence[Turn], bot: str) -> None:
 
 def read(file: Path) -> tuple[Turn, ...]:
     """The last conversation of a file."""
+    return with_report(file)[0]
+
+
+def with_report(file: Path) -> tuple[tuple[Turn, ...], Report]:
+    """The last conversation of a file, and what else the file holds."""
     if file.suffix.lower() != ".jsonl" or not files.is_file(file):
         raise ChatbotError(f"{file} is no conversation", "one that goes on ends with .jsonl")
-    last = list(open_corpus(file))[-1]
-    return tuple(Turn("user" if turn.speaker == "user" else "bot", turn.text) for turn in last.turns)
+    corpus = open_corpus(file)
+    last = list(corpus)[-1]
+    turns = (Turn("user" if turn.speaker == "user" else "bot", turn.text) for turn in last.turns)
+    return tuple(turns), corpus.report
 
 
 def shown(turns: Sequence[Turn]) -> Group:
@@ -94,28 +98,3 @@ def shown(turns: Sequence[Turn]) -> Group:
         for turn in turns[-LAST:]
     ]
     return Group(*first, *lines)
-
-
-def folder() -> Path:
-    """Where conversations are kept for `--log` and `--continue`."""
-    return paths.home() / "conversations"
-
-
-def fresh() -> Path:
-    """A file for a conversation that begins now."""
-    try:
-        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ChatbotError(f"{folder()} cannot be made: {error.strerror}") from None
-    started = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-    names = itertools.chain([started], (f"{started}-{n}" for n in itertools.count(2)))
-    return next(file for name in names if not (file := folder() / f"{name}.jsonl").exists())
-
-
-def newest() -> Path:
-    """The conversation that was kept last."""
-    there = filter(files.is_file, folder().glob("*.jsonl"))  # not a link to nowhere
-    found = sorted(there, key=lambda file: (file.stat().st_mtime_ns, file.name))
-    if not found:
-        raise ChatbotError("no conversation was kept yet", "keep one: chatbot chat --log")
-    return found[-1]

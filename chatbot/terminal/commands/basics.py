@@ -11,7 +11,6 @@ from rich.text import Text
 from chatbot.config import override
 from chatbot.decoding import STYLES, SamplingConfig, styled
 from chatbot.errors import ChatbotError
-from chatbot.terminal import transcript
 from chatbot.terminal.commands.table import COMMANDS, command
 from chatbot.terminal.session import Session
 from chatbot.terminal.text import nats_per_word, printable
@@ -84,8 +83,7 @@ def show(session: Session, argument: str) -> None:
 @command("clear", "new", help="forget the conversation and begin another")
 def clear(session: Session, argument: str) -> None:
     """Forget what was said; what is kept on disk stays there."""
-    session.turns, session.last = (), None
-    session.log = transcript.fresh() if session.log else None
+    session.begin()
     session.console.print(Text("A new conversation."))
 
 
@@ -125,6 +123,6 @@ def _facts(session: Session) -> dict[str, str]:
         "said so far": f"{len(session.turns)} turns",
         "styles": ", ".join(bot.styles),
         "settings": ", ".join(f"{name} {getattr(now, name)}" for name in changed) or "the usual ones",
-        "kept in": str(session.log or ""),
+        "kept in": str(session.log.file) if session.log else "",
     }
     return {name: value for name, value in facts.items() if value}

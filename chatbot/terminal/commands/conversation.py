@@ -25,6 +25,8 @@ def undo(session: Session, argument: str) -> None:
     """Forget the last exchange."""
     text = _taken_back(session)
     session.console.print(Text(f"Taken back: {printable(text)}"))
+    if session.log:
+        session.log.write(session.turns, session.replier.name)
 
 
 @command("edit", help="say what you said last otherwise, in your editor")
@@ -65,7 +67,7 @@ def load(session: Session, argument: str) -> None:
     """Take a conversation's turns, and show its end."""
     if not argument:
         raise ChatbotError("/load takes a file", "for example: /load talk.jsonl")
-    session.turns, session.last = transcript.read(files.named(argument)), None
+    session.begin(transcript.read(files.named(argument)))
     session.console.print(transcript.shown(session.turns))
 
 

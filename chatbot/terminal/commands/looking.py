@@ -93,7 +93,7 @@ def why(session: Session, argument: str) -> None:
     session.console.print(Text.assemble(*_probabilities(reply.tokens)))
     if session.nearest is None or argument:
         session.nearest = _nearest(session, argument)
-    found = session.nearest.find(session.said_last(), reply.text)
+    found = session.nearest.find(session.answered_last() if reply.text else session.said_last(), reply.text)
     session.console.print(Text("nearest in what it learned from:", style="dim"))
     session.console.print(Text(printable(f"> {found.prompt}")))
     session.console.print(Text(printable(found.reply)))
