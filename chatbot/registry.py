@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chatbot.errors import ConfigError, suggestion
+from chatbot.interrupts import uninterrupted
 
 
 class Registry(Mapping[str, str]):
@@ -36,5 +37,6 @@ class Registry(Mapping[str, str]):
         if name not in self._entries:
             raise ConfigError(f"there is no {self.kind} '{name}'", suggestion(name, self._entries))
         module, _, attribute = self._entries[name].partition(":")
-        loaded = importlib.import_module(module)
+        with uninterrupted():
+            loaded = importlib.import_module(module)
         return getattr(loaded, attribute) if attribute else loaded

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pexpect
 import pytest
 from click.testing import CliRunner, Result
@@ -16,10 +17,12 @@ from chatbot import __version__, checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import Summary
 from chatbot.cli import COMMANDS, main
-from chatbot.cli.chat import load
+from chatbot.cli.chat import _talk, load
 from chatbot.cli.list import aligned, count
 from chatbot.decoding import STYLES
 from chatbot.errors import ChatbotError
+from chatbot.terminal import keeping, repl
+from chatbot.terminal.session import Opening
 from tests.fakes import ScriptedResponder, scripted_bot
 from tests.terminals import environment, heeds_ctrl_c
 
@@ -486,3 +489,38 @@ def test_a_style_that_is_not_there_is_wrong_usage(bot: Bot, call: Call) -> None:
     result = call("chat", "-p", "hello", "--style", "livly")
     assert result.exit_code == 2
     assert all(style in result.stderr for style in STYLES)
+
+
+def test_a_style_that_another_bot_has_not_does_not_end_the_conversation(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, first: Callable[[], Bot], another: Callable[[str], Bot], opening: Opening) -> None:
+        with pytest.raises(click.UsageError):  # at the start, it is wrong usage
+            first()
+        with pytest.raises(ChatbotError, match="parrot has no style 'livly'") as error:
+            another("parrot")
+        assert error.value.hint == "to talk to parrot, begin a conversation without --style"
+        runs.append(name)
+
+    runs: list[str] = []
+    monkeypatch.setattr(repl, "run", run)
+    _talk(bot.checkpoint.folder, lambda folder: load(folder, "cpu", "auto", "livly", {}), Opening())
+    assert runs == ["parrot"]
+
+
+def test_a_link_to_nowhere_is_no_conversation_to_go_on_with(tmp_path: Path) -> None:
+    kept = keeping.folder()
+    kept.mkdir(parents=True)
+    (kept / "z.jsonl").symlink_to("nowhere")
+    with pytest.raises(ChatbotError, match="no conversation was kept yet"):
+        keeping.newest()
+    (kept / "a.jsonl").touch()
+    assert keeping.newest() == kept / "a.jsonl"
+
+
+def test_an_impossible_figure_is_not_printed_digit_by_digit(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bots = [Summary("owl", Path("owl"), "gpt", 1, "2026", {"nats_per_word": 1e308}, "own")]
+    monkeypatch.setattr(checkpoint, "available", lambda: bots)
+    assert "2026     -  " in call("list").stdout

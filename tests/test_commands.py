@@ -1,11 +1,15 @@
 """What can be typed after a slash."""
 
 import json
+import os
 import re
+import signal
 import stat
+import sys
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from importlib.abc import MetaPathFinder
 from io import StringIO
 from pathlib import Path
 from typing import cast
@@ -19,7 +23,7 @@ from chatbot.decoding import STYLES, SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.errors import ChatbotError, ConfigError
 from chatbot.replying import Reply
-from chatbot.terminal import commands
+from chatbot.terminal import commands, keeping, transcript
 from chatbot.terminal.commands import COMMANDS
 from chatbot.terminal.session import Session
 from chatbot.tokenizer import Tokenizer
@@ -254,6 +258,15 @@ def test_a_saved_conversation_is_a_corpus_and_goes_on(session: Session, tmp_path
         ("/load nothing.jsonl", "there is no nothing.jsonl"),
         ("/load talk.md", "there is no talk.md"),
         ("/load .", "is no conversation"),
+        ("/save ~nosuchuser/talk.md", "there is no home ~nosuchuser"),
+        ("/load ~nosuchuser/talk.jsonl", "there is no home ~nosuchuser"),
+        ("/why ~nosuchuser", "there is no home ~nosuchuser"),
+        (f"/save {300 * 'x'}.md", "cannot be written"),
+        (f"/load {300 * 'x'}.jsonl", "there is no xxx"),
+        (f"/why {300 * 'x'}", "is not at xxx"),
+        ("/save talk\0.md", "cannot be written"),
+        (f"/explain {5000 * '5'}", "from 1 to 3, not '555555555'"),
+        (f"/attention {5000 * '5'}", "has no word 555555555"),
         ("/model nobody", "no bot 'nobody'"),
         ("/compare", "one bot or two"),
         ("/compare a b c", "one bot or two"),
@@ -284,6 +297,48 @@ def test_what_cannot_be_done_is_one_clear_line(
     assert what in commands.problem(error.value)
     assert session.turns == before
     assert not session.rivals
+
+
+@pytest.mark.parametrize("command", ["/clear", "/load other.jsonl"])
+def test_another_conversation_leaves_what_was_kept_and_saved_of_this_one(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    transcript.write(Path("other.jsonl"), (Turn("user", "good night"), Turn("bot", "Sleep well.")), "owl")
+    session.log = before = keeping.fresh()
+    talked(session, "hello")
+    before.write(session.turns, "parrot")
+    commands.run(session, "/save talk.md")
+    commands.run(session, command)
+    assert session.log is not before
+    assert session.log.file != before.file
+    assert transcript.read(before.file) == (Turn("user", "hello"), Turn("bot", "Hi."))
+    talked(session, "you?")
+    with pytest.raises(ChatbotError, match="is there already"):
+        commands.run(session, "/save talk.md")
+    assert keeping.Log(before.file).claim()  # another chatbot may go on with it
+
+
+def test_a_kept_conversation_is_one_programs_alone() -> None:
+    first, second = keeping.fresh(), keeping.fresh()
+    assert first.file != second.file
+    first.write((Turn("user", "hello"), Turn("bot", "Hi.")), "parrot")
+    with pytest.raises(ChatbotError, match="is open in another chatbot"):
+        keeping.resumed()
+    first.close()
+    assert [turn.text for turn in keeping.resumed()[1]] == ["hello", "Hi."]
+
+
+def test_of_several_conversations_in_a_file_the_others_are_not_lost() -> None:
+    log = keeping.fresh()
+    log.write((Turn("user", "hello"), Turn("bot", "Hi.")), "parrot")
+    log.close()
+    log.file.write_text(both := 2 * log.file.read_text())
+    resumed, turns = keeping.resumed()
+    assert "holds 2 conversations, of which the last goes on" in resumed.spoiled
+    for _ in range(2):
+        resumed.write(turns, "parrot")
+    assert [file.read_text() for file in keeping.folder().glob("*.damaged*")] == [both]
 
 
 def test_edit_says_something_else_instead(session: Session) -> None:
@@ -351,6 +406,65 @@ def test_show_says_who_this_is_and_what_is_changed(session: Session) -> None:
     shown = printed(session).split("\n", 1)[1]
     assert "parrot" in shown
     assert "top_k 3" in shown
+
+
+@pytest.mark.parametrize(
+    "figures", [None, 5, {"nats_per_word": "hot"}, {"nats_per_word": None}, {"nats_per_word": 1e308}]
+)
+def test_show_leaves_out_a_figure_that_is_none(session: Session, figures: object) -> None:
+    session.bot.header = {"figures": figures}
+    commands.run(session, "/show")
+    assert "folder" in printed(session)
+    assert "nats a word" not in printed(session)
+    session.bot.header = {"figures": {"nats_per_word": 4.0984}}
+    commands.run(session, "/show")
+    assert "nats a word  4.098" in printed(session)
+
+
+def test_a_folder_that_may_not_be_entered_is_one_line(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: object, **options: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    talked(session, "hello")
+    monkeypatch.setattr(os, "stat", refused)  # what a mode of 000 does, but not to root
+    for line in (f"/load {tmp_path}/talk.jsonl", f"/save {tmp_path}/no/talk.md", f"/why {tmp_path}/talks"):
+        with pytest.raises(ChatbotError):
+            commands.run(session, line)
+
+
+class PressesCtrlC(MetaPathFinder):
+    """Presses Ctrl-C while this module is imported."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        """Find nothing."""
+        if name == self.module:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("line", "module"),
+    [
+        ("/attention gradient", "chatbot.attribution.lens"),
+        ("/attention heads", "chatbot.attribution.lens"),
+        ("/attention gradient", "chatbot.attribution.methods"),
+        ("/why", "chatbot.nearest"),
+    ],
+)
+def test_ctrl_c_waits_for_what_a_command_imports(
+    session: Session, monkeypatch: pytest.MonkeyPatch, line: str, module: str
+) -> None:
+    talked(session, "hello")
+    for name in {module, "chatbot.attribution.lens"}:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [PressesCtrlC(module), *sys.meta_path])
+    with pytest.raises(KeyboardInterrupt):
+        commands.run(session, line)
+    assert module in sys.modules  # it is whole, and can be used the next time
 
 
 def test_why_shows_the_nearest_exchange_of_the_training_part(session: Session, tmp_path: Path) -> None:

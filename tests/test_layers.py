@@ -23,6 +23,7 @@ LINES = {
     "chatbot.config": 0,
     "chatbot.dialogue": 0,
     "chatbot.errors": 0,
+    "chatbot.interrupts": 0,
     "chatbot.manners": 0,
     "chatbot.paths": 0,
     "chatbot.registry": 0,

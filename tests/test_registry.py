@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,14 @@ ATTRIBUTES = {
     "light model": ("read", "step"),
     "command": ("callback", "params"),
 }
+
+
+def test_ctrl_c_waits_for_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cut_short.py").write_text("import signal as s\ns.raise_signal(s.SIGINT)\nwhole = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        Registry("thing", {"one": "cut_short:whole"}).load("one")
+    assert sys.modules.pop("cut_short").whole
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 import json
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 from prompt_toolkit.application import Application
@@ -21,7 +22,8 @@ from rich.console import Console
 from chatbot.bot import Bot
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError, CheckpointError
-from chatbot.terminal import comparing, transcript
+from chatbot.terminal import comparing, keeping, transcript
+from chatbot.terminal.keeping import Log
 from chatbot.terminal.repl import (
     HOW_TO_LEAVE,
     CommandCompleter,
@@ -277,6 +279,55 @@ def test_regen_replaces_the_last_exchange() -> None:
         assert [turn.text for turn in talk.session.turns] == ["hello", "Ho."]
 
 
+@pytest.mark.parametrize(("command", "waiting"), [("/regen", ""), ("/edit", "hello friend")])
+def test_a_reply_that_is_stopped_before_its_first_word_replaces_none(command: str, waiting: str) -> None:
+    def stop_at_the_second(session: Session) -> None:
+        session.edit = lambda text: text + " friend"
+        engine = cast(ScriptedResponder, session.responder).engine
+        looks = engine.looks
+
+        def stopping(position: int, length: int) -> Sequence[float]:
+            if len(engine.prompts) == 2:
+                raise KeyboardInterrupt
+            return looks(position, length)
+
+        engine.looks = stopping
+
+    with conversation("hello" + ENTER + command + ENTER, "Hi.", "Ho.", prepare=stop_at_the_second) as talk:
+        assert [turn.text for turn in talk.session.turns] == ["hello", "Hi."]
+        assert talk.lines[-2:] == ["(interrupted)", "The reply before is there again."]
+        assert talk.session.last
+        assert talk.session.last.text == "Hi."
+        assert talk.session.waiting == waiting
+
+
+def test_an_edited_text_that_cannot_be_answered_replaces_nothing() -> None:
+    def edited(session: Session) -> None:
+        session.edit = lambda text: "\u200b"
+
+    with conversation("hello" + ENTER + "/edit" + ENTER, prepare=edited) as talk:
+        assert [turn.text for turn in talk.session.turns] == ["hello", "Hi."]
+        assert not talk.session.waiting
+
+
+def test_what_was_not_answered_is_what_was_said_last() -> None:
+    with conversation("hello" + ENTER + "/regen" + ENTER, "Hi.", interrupted_at=0) as talk:
+        assert [turn.text for turn in talk.session.turns] == ["hello", "Hi."]
+        assert not talk.session.waiting
+    with conversation("hello" + ENTER + "/undo" + ENTER + "/regen" + ENTER, "Hi.", interrupted_at=0) as talk:
+        assert talk.lines == [
+            "(interrupted)",
+            "Taken back: hello",
+            "There is no exchange yet. (say something first)",
+        ]
+
+    def edited(session: Session) -> None:
+        session.edit = str.upper
+
+    with conversation("hello" + ENTER + "/edit" + ENTER, "Hi.", prepare=edited, interrupted_at=0) as talk:
+        assert [turn.text for turn in talk.session.turns] == ["HELLO", "Hi."]
+
+
 def test_three_quotation_marks_make_room_for_lines() -> None:
     with conversation('"""hello' + ENTER + "my" + ENTER + 'friend"""' + ENTER) as talk:
         assert talk.heard() == ["hello my friend"]
@@ -291,19 +342,50 @@ def test_a_conversation_that_is_kept_is_on_disk_after_each_exchange(tmp_path: Pa
     file = tmp_path / "talk.jsonl"
 
     def keep(session: Session) -> None:
-        session.log = file
+        session.log = Log(file)
 
     with conversation("hello" + ENTER + "you?" + ENTER, "Hi.", "Fine.", prepare=keep) as talk:
         assert transcript.read(file) == talk.session.turns
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_damaged_conversation_that_was_to_go_on_says_which_and_what_to_do(tmp_path: Path) -> None:
-    file = tmp_path / "talk.jsonl"
+def test_a_damaged_conversation_that_was_to_go_on_says_which_and_what_to_do(home: Path) -> None:
+    keeping.folder().mkdir(parents=True)
+    file = keeping.folder() / "talk.jsonl"
     file.write_text("{\n")
     with pytest.raises(ChatbotError, match=r"kept last cannot be gone on with: .*talk\.jsonl") as error:
-        transcript.continued(file)
+        keeping.resumed()
     assert error.value.hint == f"begin another with --log, or move {file} away"
+
+
+def test_what_is_taken_back_is_taken_from_the_disk_too(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+
+    def keep(session: Session) -> None:
+        session.log = Log(file)
+
+    with conversation("hello" + ENTER + "you?" + ENTER + "/undo" + ENTER, "Hi.", prepare=keep):
+        assert [turn.text for turn in transcript.read(file)] == ["hello", "Hi."]
+    with conversation("hello" + ENTER + "/undo" + ENTER, "Hi.", prepare=keep):
+        assert not file.exists()
+
+
+def test_a_damaged_conversation_that_goes_on_says_so_and_stays_beside(home: Path) -> None:
+    keeping.folder().mkdir(parents=True)
+    file = keeping.folder() / "talk.jsonl"
+    transcript.write(file, (Turn("user", "hello"), Turn("bot", "Hi.")), "parrot")
+    file.write_text(torn := file.read_text() + '{"turns": [{"speaker"')
+
+    def go_on(session: Session) -> None:
+        session.log, session.turns = keeping.resumed()
+
+    with conversation("you?" + ENTER, "Fine.", prepare=go_on) as talk:
+        told = " ".join(talk.screen.getvalue().split())
+        assert "talk.jsonl is damaged: not JSON (1 of its conversations, first talk.jsonl:2)" in told
+        assert "before it is written anew, all of it goes to talk.jsonl.damaged" in told
+        assert transcript.read(file) == talk.session.turns
+    assert (keeping.folder() / "talk.jsonl.damaged").read_text() == torn
+    assert keeping.newest() == file
 
 
 def test_a_conversation_that_goes_on_shows_its_end() -> None:
@@ -428,7 +510,7 @@ def test_a_full_disk_loses_no_exchange(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("CHATBOT_HOME", str(tmp_path / "file"))
 
     def prepare(session: Session) -> None:
-        session.log = tmp_path / "file" / "talk.jsonl"
+        session.log = Log(tmp_path / "file" / "talk.jsonl")
         session.rivals = (session.bot, scripted_bot("Ho.", name="owl"))
 
     with conversation("hello" + ENTER + "1" + ENTER, "Hi.", prepare=prepare) as talk:

@@ -397,6 +397,25 @@ def test_a_conversation_that_is_kept_goes_on(chat: Open) -> None:
     assert second.said[-1] == "Taken back: hello"
 
 
+def test_a_conversation_that_is_open_elsewhere_is_left_alone(chat: Open, start: Open) -> None:
+    first = chat("--log")
+    first.enter("hello")
+    second = start("-c", columns=200)
+    assert second.ended() == 1
+    assert "is open in another chatbot" in str(second)
+    assert first.leave() == 0
+    third = chat("-c")
+    assert third.said == [*GREETING, "> hello", "Hi there."]
+    third.enter("/undo")
+    assert third.leave() == 0
+    assert "no conversation was kept yet" in str(ended(start("-c", columns=200)))
+
+
+def ended(screen: Screen) -> Screen:
+    screen.ended()
+    return screen
+
+
 def test_nothing_is_kept_unless_asked_for(chat: Open, tmp_path: Path) -> None:
     screen = chat("--no-history")
     screen.enter("hello")
@@ -558,6 +577,13 @@ def test_a_bot_that_cannot_be_loaded_is_one_line_and_code_1(start: Open) -> None
     screen = start(broken="config.json is damaged")
     assert screen.ended() == 1
     assert "Error: config.json is damaged" in screen.shown
+    assert "Traceback" not in str(screen)
+
+
+def test_a_style_that_is_not_there_is_wrong_usage(start: Open) -> None:
+    screen = start("--style", "livly")
+    assert screen.ended() == 2
+    assert "parrot has no style 'livly'" in " ".join(screen.shown)
     assert "Traceback" not in str(screen)
 
 

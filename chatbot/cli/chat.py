@@ -131,7 +131,8 @@ def load(
     bot = bot.with_backward(Bot.load(backward, device, engine)) if backward else bot
     if style and style not in bot.styles:
         known = ", ".join(bot.styles)
-        raise click.BadParameter(f"{style!r} is not one of {printable(known)}", param_hint="'--style'")
+        told = printable(f"{bot.name} has no style {style!r}, it has {known}")
+        raise click.BadParameter(told, param_hint="--style")
     sampling = styled(bot.sampling, style, bot.styles) if style else bot.sampling
     return bot.with_sampling(override(sampling, given(SamplingConfig, settings), "sampling"))
 
@@ -144,16 +145,15 @@ def _opening(
     history: bool,
     edit: Callable[[str], str | None],
 ) -> Opening:
-    from chatbot.terminal import transcript
+    from chatbot.terminal import keeping
     from chatbot.terminal.session import Opening
 
-    file = transcript.newest() if go_on else transcript.fresh() if log else None
-    turns = transcript.continued(file) if file and go_on else ()
+    kept, turns = keeping.resumed() if go_on else (keeping.fresh() if log else None, ())
     return Opening(
         attention="strip" if attention else "",
         verbose=verbose,
         turns=turns,
-        log=file,
+        log=kept,
         history=history,
         edit=edit,
     )
@@ -162,7 +162,16 @@ def _opening(
 def _talk(folder: Path, load: Callable[[Path], Bot], opening: Opening) -> None:
     from chatbot.terminal import repl  # prompt-toolkit takes 0.2 s that an answer to a pipe need not wait
 
-    repl.run(str(folder), lambda name: load(checkpoint.find(name)), opening)
+    repl.run(checkpoint.called(folder), lambda: load(folder), partial(_another, load), opening)
+
+
+def _another(load: Callable[[Path], Bot], name: str) -> Bot:
+    """A bot that is asked for in the conversation: what is wrong usage at its start must not end it."""
+    try:
+        return load(checkpoint.find(name))
+    except click.UsageError as error:
+        hint = f"to talk to {name}, begin a conversation without {getattr(error, 'param_hint', 'it')}"
+        raise ChatbotError(error.message, hint) from None
 
 
 def _edit(lend: typeahead.Lend, text: str) -> str | None:

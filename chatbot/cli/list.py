@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from chatbot import checkpoint
 from chatbot.checkpoint import Summary
-from chatbot.terminal.text import printable
+from chatbot.terminal.text import nats_per_word, printable
 
 MARK = "*"
 HEADINGS = ["", "name", "model", "size", "trained", "nats/word", "corpus"]
@@ -33,8 +33,7 @@ def cells(bot: Summary, is_default: bool = False) -> list[str]:
     if bot.problem:
         values = [mark, bot.name, f"cannot be used: {bot.problem}"]
     else:
-        figure = bot.figures.get("nats_per_word")
-        quality = "-" if figure is None else f"{figure:.3f}"
+        quality = nats_per_word(bot.figures) or "-"
         size, date = count(bot.parameters), bot.trained[:10]
         values = [mark, bot.name, bot.family, size, date, quality, bot.corpus]
     return [printable(value) for value in values]

@@ -11,7 +11,7 @@ from chatbot.terminal.text import printable
 @click.command("paths", help=__doc__)
 def paths() -> None:
     """A line for each; CHATBOT_HOME moves all that are not in this folder."""
-    from chatbot.terminal import comparing, transcript
+    from chatbot.terminal import comparing, keeping
 
     here, users, shipped = places.checkpoint_folders()
     for name, path in {
@@ -19,7 +19,7 @@ def paths() -> None:
         "your bots": users,
         "bots that came along": shipped,
         "what you typed": places.history_file(),
-        "conversations kept": transcript.folder(),
+        "conversations kept": keeping.folder(),
         "comparisons": comparing.file(),
     }.items():
         click.echo(f"{name:22}{printable(str(path))}")

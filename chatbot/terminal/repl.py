@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -31,7 +32,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from chatbot import checkpoint, paths
+from chatbot import paths
 from chatbot.bot import Bot
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
@@ -98,26 +99,49 @@ class Repl:
         """Who is there, how to get help and how to leave."""
         self.session.console.print(Text(f"This is {printable(self.name)}.", style="bold"))
         self.say("/help for help, /attention on to see where it looks, Ctrl-D to leave")
+        if self.session.log and self.session.log.spoiled:
+            self.say(self.session.log.spoiled)
         if self.session.turns:
             self.session.console.print(transcript.shown(self.session.turns))
 
     def handle(self, text: str) -> None:
         """A command is one line with one slash; all else is said to the bot."""
-        line = text.strip()
+        line, before = text.strip(), copy(self.session)
         fitted(self.session.console)
         if line in ("exit", "quit"):
             raise EOFError
         if line.startswith("/") and not line.startswith("//") and "\n" not in line:
             said = commands.run(self.session, line)
             if said:
-                self.talk(said)
+                self.talk(said, before)
         elif line:
             self.session.again = 0
-            self.talk(unquoted(line[1:] if line.startswith("//") else line))
+            self.talk(unquoted(line[1:] if line.startswith("//") else line), before)
 
-    def talk(self, text: str) -> None:
-        """Say something to the bot, and show what it replies; of two bots, let the user choose."""
-        text = printable(text)
+    def talk(self, text: str, before: Session) -> None:
+        """Say something to the bot; what no word answers waits, for /regen, /edit or /undo."""
+        text, turns = printable(text), self.session.turns
+        waiting, self.session.waiting = text, ""
+        try:
+            self.exchange(text)
+        except ChatbotError:
+            waiting = before.waiting  # the text cannot be answered at all
+            raise
+        finally:
+            if self.session.turns == turns:  # Ctrl-C too may have come before the first word
+                self.unanswered(waiting, before)
+
+    def unanswered(self, waiting: str, before: Session) -> None:
+        """Put back an exchange that was to be replaced; said again for another reply only, nothing waits."""
+        if self.session.turns == before.turns:
+            self.session.waiting = waiting
+            return
+        self.session.waiting = "" if waiting == before.said_last() else waiting
+        self.session.put_back(before)
+        self.say("The reply before is there again.")
+
+    def exchange(self, text: str) -> None:
+        """Say something, and show what the bot replies; of two bots, let the user choose."""
         if not self.session.loading.done():
             self.say("loading ...")
         rivals = self.session.rivals
@@ -132,7 +156,7 @@ class Repl:
             asked = self.session.asked(text)
             self.session.turns = (*asked.turns, Turn("bot", reply.text))
             if self.session.log:
-                self.kept(transcript.write, self.session.log, self.session.turns, bot.name)
+                self.kept(self.session.log.write, self.session.turns, bot.name)
         self.session.console.print()
 
     def kept(self, write: Callable[..., None], *what: Any) -> None:  # Any: whatever it writes
@@ -213,12 +237,13 @@ class Repl:
             return ""
 
 
-def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
+def run(name: str, first: Callable[[], Bot], load: Callable[[str], Bot], opening: Opening) -> None:
     """Talk to a bot in this terminal. Where stdout is redirected, it gets the replies alone.
 
-    load: loads a bot, the first while the user types already; if that fails, the conversation ends.
+    first: loads the bot of that name while the user types already; if that fails, the conversation ends.
+    load: loads the bots that are asked for in the conversation.
     """
-    redirected, name = not sys.stdout.isatty(), checkpoint.called(Path(folder))
+    redirected = not sys.stdout.isatty()
     console = fitted(Console(stderr=redirected, highlight=False))
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
     session.edit, session.verbose = opening.edit, opening.verbose
@@ -227,9 +252,13 @@ def run(folder: str, load: Callable[[str], Bot], opening: Opening) -> None:
         prompts = prompt_session(kept, session, status=lambda: status(name, session))
     # A file has no margin.
     width = (lambda: sys.maxsize) if redirected else (lambda: console.width)
-    Thread(target=begin_loading, args=(session.loading, lambda: load(folder), prompts), daemon=True).start()
+    Thread(target=begin_loading, args=(session.loading, first, prompts), daemon=True).start()
     live = not redirected and console.is_terminal and not console.is_dumb_terminal
-    Repl(session, name, prompts, writer(sys.stdout), width, live).run()
+    try:
+        Repl(session, name, prompts, writer(sys.stdout), width, live).run()
+    finally:
+        if session.log:
+            session.log.close()
 
 
 def screen(stream: TextIO) -> AbstractContextManager[object]:

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import current_thread, main_thread
 
+from chatbot.interrupts import uninterrupted
 from chatbot.replying import Event, Reply, ReplyStart
 from chatbot.terminal.text import printable
 
 Write = Callable[[str], object]
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits for the end of this: between writing a word and noting it, it would be written twice."""
-    if current_thread() is not main_thread():  # the only one that Ctrl-C interrupts
-        yield
-        return
-    pressed: list[object] = []
-    before = signal.signal(signal.SIGINT, lambda *given: pressed.append(given))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
 
 
 class ReplyLine:

@@ -15,6 +15,8 @@ from chatbot.bot import Bot
 from chatbot.decoding import STYLES, SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.replying import Reply, Responder
+from chatbot.terminal import keeping
+from chatbot.terminal.keeping import Log
 from chatbot.terminal.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Opening:
     attention: Look = ""
     verbose: bool = False
     turns: tuple[Turn, ...] = ()
-    log: Path | None = None
+    log: Log | None = None
     history: bool = True
     edit: Callable[[str], str | None] = nobody_asks
 
@@ -53,6 +55,7 @@ class Session:
 
     loading  the bot, or what will be it: a bot may be loaded while the user types already
     last     the last reply, for the commands that look into it, and last_bot, whose it is
+    waiting  what was said since then, where no word of a reply came
     again    how often the last prompt was answered anew; with a seed, each time by another one
     rivals   two bots whose replies are compared blindly; none where one bot talks
     ask      asks the user something and gives the answer
@@ -66,13 +69,14 @@ class Session:
     console: Console
     attention: Look = ""
     turns: tuple[Turn, ...] = ()
+    waiting: str = ""
     last: Reply | None = None
     again: int = 0
     rivals: tuple[Bot, ...] = ()
     ask: Callable[[str], str] = nobody_asks
     edit: Callable[[str], str | None] = nobody_asks
     load: Callable[[str], Bot] = Bot.load
-    log: Path | None = None
+    log: Log | None = None
     last_bot: Bot | None = None
     nearest: Nearest | None = None
     lens: tuple[Checkpoint, Lens] | None = None
@@ -130,6 +134,14 @@ class Session:
             return tuple(STYLES)
         return tuple(name for name in self.bot.styles if all(name in rival.styles for rival in self.rivals))
 
+    def begin(self, turns: tuple[Turn, ...] = ()) -> None:
+        """Another conversation. What was kept or saved of this one stays as it is."""
+        if self.log:
+            before, self.log = self.log, keeping.fresh()
+            before.close()
+        self.turns, self.waiting, self.last, self.again = turns, "", None, 0
+        self.kept.clear()
+
     def asked(self, text: str) -> Dialogue:
         """The conversation with this said last."""
         return Dialogue((*self.turns, Turn(USER, text)))
@@ -140,11 +152,22 @@ class Session:
         return sampling if seed is None else dataclasses.replace(sampling, seed=seed + self.again)
 
     def said_last(self) -> str:
-        """What the user said last; nothing at the beginning."""
+        """What the user said last, answered or not; nothing at the beginning."""
+        return self.waiting or self.answered_last()
+
+    def answered_last(self) -> str:
+        """What the user said last of that which was answered; nothing at the beginning."""
         return next((turn.text for turn in reversed(self.turns) if turn.speaker == USER), "")
 
+    def put_back(self, before: Session) -> None:
+        """Have the exchange again that was taken back, and the reply to look into."""
+        self.turns, self.last, self.last_bot = before.turns, before.last, before.last_bot
+
     def take_back(self) -> str:
-        """Forget the last exchange, and give what the user had said in it; nothing if there is none."""
+        """Forget what the user said last, and the reply; give what it was, nothing if nothing was said."""
+        if self.waiting:
+            text, self.waiting = self.waiting, ""
+            return text
         places = [i for i, turn in enumerate(self.turns) if turn.speaker == USER]
         if not places:
             return ""

@@ -9,9 +9,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from chatbot.interrupts import uninterrupted
 from chatbot.replying import Event, Reply, ReplyStart, TokenEvent
 from chatbot.terminal.attention import ASCII, BLOCKS, STEPS, STYLES, Glyphs, Word, prompt_words
-from chatbot.terminal.replies import Write, uninterrupted
+from chatbot.terminal.replies import Write
 
 UP, CLEAR = "\x1b[A", "\x1b[J"
 EARLIER = "earlier"

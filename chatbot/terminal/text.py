@@ -27,3 +27,10 @@ def printable(text: str) -> str:
 def escaped(json_text: str) -> str:
     """JSON with the same characters written as escapes: safe to print, and nothing is lost."""
     return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
+
+
+def nats_per_word(figures: object) -> str:
+    """A bot's figure as its weights' header has it; nothing where it has none, or what is none."""
+    figure = figures.get("nats_per_word") if isinstance(figures, dict) else None
+    usable = isinstance(figure, (int, float)) and abs(figure) < 1e6  # 1e308 would be a line of digits
+    return f"{figure:.3f}" if usable else ""

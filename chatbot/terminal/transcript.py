@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 
 from rich.console import Group
 from rich.text import Text
 
-from chatbot import paths
-from chatbot.corpus import open_corpus
+from chatbot.corpus import Report, open_corpus
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
+from chatbot.terminal import files
 from chatbot.terminal.text import escaped, printable
 
 LAST = 6  # turns that are shown of a conversation that goes on
@@ -78,21 +76,19 @@ def write(file: Path, turns: Sequence[Turn], bot: str) -> None:
 
 def read(file: Path) -> tuple[Turn, ...]:
     """The last conversation of a file."""
+    return with_report(file)[0]
+
+
+def with_report(file: Path) -> tuple[tuple[Turn, ...], Report]:
+    """The last conversation of a file, and what else the file holds."""
     if not os.path.lexists(file):
         raise ChatbotError(f"there is no {file}")
-    if file.suffix.lower() != ".jsonl" or not file.is_file():
+    if file.suffix.lower() != ".jsonl" or not files.is_file(file):
         raise ChatbotError(f"{file} is no conversation", "one that goes on ends with .jsonl")
-    last = list(open_corpus(file))[-1]
-    return tuple(Turn("user" if turn.speaker == "user" else "bot", turn.text) for turn in last.turns)
-
-
-def continued(file: Path) -> tuple[Turn, ...]:
-    """The conversation kept in a file; one that cannot be gone on with says how to begin another."""
-    try:
-        return read(file)
-    except ChatbotError as error:
-        what = f"the conversation kept last cannot be gone on with: {error.what}"
-        raise ChatbotError(what, f"begin another with --log, or move {file} away") from None
+    corpus = open_corpus(file)
+    last = list(corpus)[-1]
+    turns = (Turn("user" if turn.speaker == "user" else "bot", turn.text) for turn in last.turns)
+    return tuple(turns), corpus.report
 
 
 def shown(turns: Sequence[Turn]) -> Group:
@@ -104,27 +100,3 @@ def shown(turns: Sequence[Turn]) -> Group:
         for turn in turns[-LAST:]
     ]
     return Group(*first, *lines)
-
-
-def folder() -> Path:
-    """Where conversations are kept for `--log` and `--continue`."""
-    return paths.home() / "conversations"
-
-
-def fresh() -> Path:
-    """A file for a conversation that begins now."""
-    try:
-        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ChatbotError(f"{folder()} cannot be made: {error.strerror}") from None
-    started = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-    names = itertools.chain([started], (f"{started}-{n}" for n in itertools.count(2)))
-    return next(file for name in names if not (file := folder() / f"{name}.jsonl").exists())
-
-
-def newest() -> Path:
-    """The conversation that was kept last."""
-    found = sorted(folder().glob("*.jsonl"), key=lambda file: (file.stat().st_mtime_ns, file.name))
-    if not found:
-        raise ChatbotError("no conversation was kept yet", "keep one: chatbot chat --log")
-    return found[-1]

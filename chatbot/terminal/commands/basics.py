@@ -11,10 +11,9 @@ from rich.text import Text
 from chatbot.config import override
 from chatbot.decoding import SamplingConfig, styled
 from chatbot.errors import ChatbotError
-from chatbot.terminal import transcript
 from chatbot.terminal.commands.table import COMMANDS, command
 from chatbot.terminal.session import Session
-from chatbot.terminal.text import printable
+from chatbot.terminal.text import nats_per_word, printable
 
 SETTINGS = tuple(field.name for field in fields(SamplingConfig))
 
@@ -84,8 +83,7 @@ def show(session: Session, argument: str) -> None:
 @command("clear", "new", help="forget the conversation and begin another")
 def clear(session: Session, argument: str) -> None:
     """Forget what was said; what is kept on disk stays there."""
-    session.turns, session.last = (), None
-    session.log = transcript.fresh() if session.log else None
+    session.begin()
     session.console.print(Text("A new conversation."))
 
 
@@ -113,7 +111,6 @@ def _set(sampling: SamplingConfig, name: str, value: str) -> SamplingConfig:
 
 def _facts(session: Session) -> dict[str, str]:
     bot, config = session.bot, session.bot.checkpoint.config
-    figures = bot.header.get("figures") or {}
     usual, now = SamplingConfig(), session.sampling
     changed = [name for name in SETTINGS if getattr(now, name) != getattr(usual, name)]
     facts = {
@@ -121,11 +118,11 @@ def _facts(session: Session) -> dict[str, str]:
         "folder": str(bot.checkpoint.folder),
         "learned from": str(config.corpus.get("name", "")),
         "trained": str(bot.header.get("trained", ""))[:10],
-        "nats a word": f"{figures['nats_per_word']:.3f}" if "nats_per_word" in figures else "",
+        "nats a word": nats_per_word(bot.header.get("figures")),
         "sees": f"{bot.context} turns, {bot.responder.examples.prompt_limit} tokens",
         "said so far": f"{len(session.turns)} turns",
         "styles": ", ".join(bot.styles),
         "settings": ", ".join(f"{name} {getattr(now, name)}" for name in changed) or "the usual ones",
-        "kept in": str(session.log or ""),
+        "kept in": str(session.log.file) if session.log else "",
     }
     return {name: value for name, value in facts.items() if value}

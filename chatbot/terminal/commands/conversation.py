@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich.text import Text
 
 from chatbot.errors import ChatbotError
-from chatbot.terminal import transcript
+from chatbot.terminal import files, transcript
 from chatbot.terminal.commands.table import command
 from chatbot.terminal.session import Session
 from chatbot.terminal.text import printable
@@ -27,6 +25,8 @@ def undo(session: Session, argument: str) -> None:
     """Forget the last exchange."""
     text = _taken_back(session)
     session.console.print(Text(f"Taken back: {printable(text)}"))
+    if session.log:
+        session.log.write(session.turns, session.replier.name)
 
 
 @command("edit", help="say what you said last otherwise, in your editor")
@@ -54,8 +54,8 @@ def save(session: Session, argument: str) -> None:
         )
     if not session.turns:
         raise ChatbotError("There is nothing to save yet.", "say something first")
-    file = Path(argument).expanduser()
-    if file.exists() and file not in session.kept:
+    file = files.named(argument)
+    if files.exists(file) and file not in session.kept:
         raise ChatbotError(f"{file} is there already", "give the conversation another name")
     transcript.write(file, session.turns, session.bot.name)
     session.kept.add(file)
@@ -67,7 +67,7 @@ def load(session: Session, argument: str) -> None:
     """Take a conversation's turns, and show its end."""
     if not argument:
         raise ChatbotError("/load takes a file", "for example: /load talk.jsonl")
-    session.turns, session.last = transcript.read(Path(argument).expanduser()), None
+    session.begin(transcript.read(files.named(argument)))
     session.console.print(transcript.shown(session.turns))
 
 

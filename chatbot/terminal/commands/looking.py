@@ -16,7 +16,9 @@ from chatbot.corpus.cleaning import CleaningConfig
 from chatbot.corpus.splits import DEFAULT_SPLIT
 from chatbot.errors import ChatbotError
 from chatbot.explaining import explain
+from chatbot.interrupts import uninterrupted
 from chatbot.replying import Reply, TokenEvent
+from chatbot.terminal import files
 from chatbot.terminal.attention import AttentionMap
 from chatbot.terminal.commands.table import command
 from chatbot.terminal.explanation import Explained
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from chatbot.attribution.lens import Lens
     from chatbot.nearest import Nearest
 
+DIGITS = 9  # of a number that is typed
 LOOKS: dict[str, Look] = {"on": "strip", "map": "map", "off": ""}
 SHOWN = (*LOOKS, "heads", "layers", *METHODS)
 
@@ -47,15 +50,15 @@ def attention(session: Session, argument: str) -> None:
         session.attention = LOOKS[argument]
         session.console.print(Text(f"attention {argument}"))
         return
-    is_number = argument.isascii() and argument.isdigit()
-    if argument and argument not in SHOWN and not is_number:
+    number = _number(argument)
+    if argument and argument not in SHOWN and number is None:
         told = f"it takes the number of a word, or one of {', '.join(SHOWN)}"
         raise ChatbotError(f"/attention knows no {quoted(argument)}", told)
     reply = _last(session)
     if argument in ("heads", "layers"):
         _each(session, argument.removesuffix("s"), getattr(_lens(session), argument)(reply))
-    elif is_number:
-        session.console.print(_map(session, None).row(int(argument)))
+    elif number is not None:
+        session.console.print(_map(session, None).row(number))
     else:
         session.console.print(_map(session, argument or None))
 
@@ -78,7 +81,8 @@ def _lens(session: Session) -> Lens:
     bot = session.replier
     if session.lens is None or session.lens[0] is not bot.checkpoint:
         with session.console.status(Text("looking ...", style="dim")):
-            from chatbot.attribution.lens import Lens
+            with uninterrupted():
+                from chatbot.attribution.lens import Lens
 
             session.lens = bot.checkpoint, Lens.of(bot)
     return session.lens[1]
@@ -95,7 +99,7 @@ def why(session: Session, argument: str) -> None:
     session.console.print(Listed(_probabilities(reply.tokens)))
     if session.nearest is None or argument:
         session.nearest = _nearest(session, argument)
-    found = session.nearest.find(session.said_last(), reply.text)
+    found = session.nearest.find(session.answered_last() if reply.text else session.said_last(), reply.text)
     session.console.print(Text("nearest in what it learned from:", style="dim"))
     session.console.print(Text(printable(f"> {found.prompt}")))
     session.console.print(Text(printable(found.reply)))
@@ -113,14 +117,20 @@ def why(session: Session, argument: str) -> None:
 def explain_(session: Session, argument: str) -> None:
     """Take one piece of the last reply apart."""
     reply = _last(session)
-    number = int(argument) if argument.isascii() and argument.isdigit() else 0 if argument else 1
-    if not 1 <= number <= len(reply.tokens):
+    number = _number(argument) if argument else 1
+    if number is None or not 1 <= number <= len(reply.tokens):
         raise ChatbotError(
-            f"/explain takes the number of a piece, from 1 to {len(reply.tokens)}, not '{argument}'",
+            f"/explain takes the number of a piece, from 1 to {len(reply.tokens)}, not '{argument[:DIGITS]}'",
             " ".join(f"{i}:{token.piece}" for i, token in enumerate(reply.tokens, 1)),
         )
     found = explain(session.replier.responder, reply, number - 1)
     session.console.print(Explained(found, session.replier.family))
+
+
+def _number(argument: str) -> int | None:
+    """A number of a word, None where it is none. Its first digits will do: no reply has so many words, and
+    int() refuses what has thousands of them."""
+    return int(argument[:DIGITS]) if argument.isascii() and argument.isdigit() else None
 
 
 def _last(session: Session) -> Reply:
@@ -140,15 +150,14 @@ def _probabilities(tokens: Sequence[TokenEvent]) -> list[Text]:
 
 def _nearest(session: Session, named: str) -> Nearest:
     """The exchanges that the bot learned from, if they are still there."""
-    from chatbot.nearest import Nearest  # slow to import, as is what follows
-    from chatbot.terminal.progress import track
+    with uninterrupted():
+        from chatbot.nearest import Nearest  # slow to import, as is what follows
+        from chatbot.terminal.progress import track
 
     facts = session.bot.checkpoint.config.corpus
     name = str(facts.get("name", ""))
-    places = (
-        [Path(named).expanduser()] if named else [Path("corpora") / name, paths.home() / "corpora" / name]
-    )
-    place = next((place for place in places if place.exists()), None)
+    places = [files.named(named)] if named else [Path("corpora") / name, paths.home() / "corpora" / name]
+    place = next((place for place in places if files.exists(place)), None)
     if place is None or not name:
         raise ChatbotError(
             f"what {session.bot.name} learned from is not at {places[0]}", "say where it is: /why CORPUS"

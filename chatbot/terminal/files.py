@@ -1,0 +1,26 @@
+"""Files that a user names in a conversation: what the system refuses is one line, never its end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from chatbot.errors import ChatbotError
+
+
+def named(argument: str) -> Path:
+    """The file or folder; "~" is a home."""
+    try:
+        return Path(argument).expanduser()
+    except RuntimeError:
+        raise ChatbotError(f"there is no home {Path(argument).parts[0]}", "write the whole path") from None
+
+
+def exists(path: Path) -> bool:
+    """Whether it is there for us: not where we may not look, nor under what no file can be called."""
+    return os.path.exists(path)  # Path.exists() raises there
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a file that is there for us."""
+    return os.path.isfile(path)
