@@ -303,11 +303,9 @@ def newest(bots: Sequence[Summary]) -> Summary | None:
 
     Those that come with the program are for who has no other.
     """
-    usable = [bot for bot in bots if not bot.problem and not bot.backward]
-    own = [bot for bot in usable if bot.name not in STARTERS]
-    if own or not usable:
-        return max(own, key=lambda bot: bot.trained, default=None)
-    return max(usable, key=lambda bot: STARTERS.index(bot.name))
+    usable = (bot for bot in bots if not bot.problem and not bot.backward)
+    ranks = {name: rank for rank, name in enumerate(STARTERS)}
+    return max(usable, key=lambda bot: (ranks.get(bot.name, len(ranks)), bot.trained), default=None)
 
 
 def available() -> list[Summary]:

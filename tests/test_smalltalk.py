@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from benchmarks.variety import doubles
 from chatbot.corpus import Corpus, open_corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.dialogue import Dialogue
 
 FOLDER = Path(__file__).parent.parent / "corpora" / "smalltalk"
 GRAM = 4  # words
-MOST = 0.5  # of the shorter dialogue's word sequences may stand in another one
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +41,7 @@ def test_everybody_answers_in_turn(dialogues: list[Dialogue]) -> None:
 
 
 def test_no_two_are_nearly_the_same(dialogues: list[Dialogue]) -> None:
-    grams = [_grams(dialogue) for dialogue in dialogues]
-    holders = defaultdict[tuple[str, ...], list[int]](list)
-    for i, some in enumerate(grams):
-        for gram in some:
-            holders[gram].append(i)
-    for a, own in enumerate(grams):
-        # Who has more than half of them has one of the rarest half.
-        rarest = sorted(own, key=lambda gram: len(holders[gram]))[: math.ceil(len(own) * MOST)]
-        for b in {b for gram in rarest for b in holders[gram]} - {a}:
-            count = len(own & grams[b])
-            assert count <= MOST * min(len(own), len(grams[b])), (dialogues[a], dialogues[b])
+    assert doubles([_grams(dialogue) for dialogue in dialogues]) == 0
 
 
 def _grams(dialogue: Dialogue) -> set[tuple[str, ...]]:
