@@ -8,7 +8,7 @@ from typing import Any
 
 from chatbot.checkpoint import BotConfig, Checkpoint, Tensors, find
 from chatbot.config import from_dict, to_dict
-from chatbot.decoding import STYLES, SamplingConfig, Styles, styled
+from chatbot.decoding import STYLES, USUAL, SamplingConfig, Styles, styled
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import ENGINES, LIGHT, Engine
 from chatbot.errors import CheckpointError, ConfigError
@@ -65,8 +65,9 @@ class Bot:
 
     @property
     def styles(self) -> Styles:
-        """Its ways of replying by name: those that were saved with it, and the program's."""
-        return {**STYLES, **self.checkpoint.config.styles}
+        """Its ways of replying by name: its usual one, the program's, and those that were saved with it."""
+        saved = from_dict(SamplingConfig, self.checkpoint.config.sampling, "sampling")
+        return {USUAL: to_dict(saved), **STYLES, **self.checkpoint.config.styles}
 
     def with_sampling(self, sampling: SamplingConfig) -> Bot:
         """The same bot with other sampling."""

@@ -21,7 +21,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ FORMAT = 1
 CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.model", "model.safetensors"
 TRAINING, METRICS, EVALUATION = "training.safetensors", "metrics.jsonl", "evaluation.json"
 SAMPLES, NOTES = "samples.json", "notes.md"
+FIGURE = "nats_per_word"  # the one that bots are compared by
 STARTERS = ("starter-seq2seq", "starter-gpt")  # the bots that come with the program, the one to talk to last
 OWN = (CONFIG, TOKENIZER, MODEL, TRAINING, METRICS, EVALUATION, SAMPLES)  # the files that make a bot
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # none on Windows
@@ -57,6 +58,7 @@ class BotConfig:
     family: str
     size: str = ""
     origin: str = ""  # the bot whose weights its training began from
+    called: str = ""  # what it calls itself
     model: Section
     tokenizer: Section = field(default_factory=dict)
     training: Section = field(default_factory=dict)
@@ -87,6 +89,13 @@ class Summary:
     corpus: str = ""
     backward: bool = False
     problem: str = ""
+    floor: dict[str, float] = field(default_factory=dict)  # a unigram model's figures, where they are known
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether it foretells replies better than who only knows how frequent each token is."""
+        figure, floor = self.figures.get(FIGURE), self.floor.get(FIGURE)
+        return figure is None or floor is None or figure < floor
 
 
 @dataclass(frozen=True)
@@ -148,23 +157,25 @@ class Checkpoint:
         stamp = datetime.now(timezone.utc).isoformat(timespec="seconds")
         _write_tensors(self.folder / MODEL, tensors, {**header, "trained": stamp})
 
-    def pack(self, folder: Path) -> Checkpoint:
+    def pack(self, folder: Path, called: str = "") -> Checkpoint:
         """A copy to give away: weights as float16, no training state, nothing that was measured with others.
 
-        It must not exist. Weights that float16 cannot hold are a CheckpointError.
+        called: what it calls itself, if it is not to be what it was. The folder must not exist. Weights that
+        float16 cannot hold are a CheckpointError.
         """
         kept = self.weights()
         with np.errstate(over="ignore"):
             halved = {name: tensor.astype(np.float16) for name, tensor in kept.tensors.items()}
         if not all(np.isfinite(tensor).all() for tensor in halved.values()):
             raise CheckpointError(f"the weights of {self.name} are too large for half precision")
+        config = replace(self.config, called=called or self.config.called)
         with _made(folder, "give the copy another name") as partial:
-            Checkpoint(partial, self.config, self.tokenizer)._begin()
+            Checkpoint(partial, config, self.tokenizer)._begin()
             for name in (METRICS, NOTES):
                 if text := self.text(name):
                     (partial / name).write_text(text, encoding="utf-8", errors="replace")
             _save_tensors(partial / MODEL, halved, dict(kept.header))
-        return Checkpoint(folder, self.config, self.tokenizer)
+        return Checkpoint(folder, config, self.tokenizer)
 
     def _begin(self) -> None:
         (self.folder / TOKENIZER).write_bytes(self.tokenizer.serialized)
@@ -245,6 +256,14 @@ class Checkpoint:
                 partial.write_text("".join(line + "\n" for line in lines))
 
 
+def introduced(folder: Path) -> str:
+    """A bot by the name that it has for itself, if it has one, and by its folder's."""
+    with suppress(ChatbotError):  # who loads it will hear of it
+        if own := _read_config(folder).called:
+            return f"{own} ({called(folder)})"
+    return called(folder)
+
+
 def called(folder: Path) -> str:
     """The name of the bot in this folder, whether it is given as ".", a path or a link."""
     return Path(os.path.abspath(folder)).name  # not resolve(): `available` lists a link by its own name too
@@ -301,11 +320,16 @@ def _folder(name: str) -> Path | None:
 def newest(bots: Sequence[Summary]) -> Summary | None:
     """The one trained last, of those that can be talked to: who is, where no name is given.
 
-    Those that come with the program are for who has no other.
+    Those that come with the program are for who has no other, or only ones that have learned nothing.
     """
     usable = (bot for bot in bots if not bot.problem and not bot.backward)
-    ranks = {name: rank for rank, name in enumerate(STARTERS)}
-    return max(usable, key=lambda bot: (ranks.get(bot.name, len(ranks)), bot.trained), default=None)
+    ranks = {name: rank for rank, name in enumerate(STARTERS, 1)}
+    own = len(STARTERS) + 1
+
+    def rank(bot: Summary) -> int:
+        return ranks.get(bot.name, own) if bot.has_learned else 0
+
+    return max(usable, key=lambda bot: (rank(bot), bot.trained), default=None)
 
 
 def available() -> list[Summary]:
@@ -352,6 +376,7 @@ def _summary(folder: Path) -> Summary:
             {k: float(v) for k, v in dict(header.get("figures") or {}).items()},
             str(config.corpus.get("name", "")),
             bool(config.examples.get("backward")),
+            floor={k: float(v) for k, v in dict(header.get("floor") or {}).items()},
         )
     except (ChatbotError, TypeError, ValueError, OverflowError) as error:
         return Summary(folder.name, folder, problem=str(error))

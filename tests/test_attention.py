@@ -137,6 +137,17 @@ def test_the_map_of_two_words_by_two() -> None:
     )
 
 
+def test_turns_without_a_word_that_is_lit_are_left_out_and_counted() -> None:
+    prompt = [piece("▁old", 0), piece("▁news", 1, "bot"), piece("▁dog", 2), piece("▁cat", 3)]
+    map_ = drawn(reply(prompt, token("▁I", 0.02, 0.02, 0.96, 0.0)), 70)
+    assert "old" not in map_
+    assert "news" not in map_
+    assert "│ dog  │ cat  │" in map_  # the last turn is always there
+    assert map_.endswith("2 turns are not drawn: no word there got 9.6% of any word's attention\n")
+    assert "1 turn is not drawn" in drawn(reply(prompt, token("▁I", 0.02, 0.48, 0.5, 0.0)), 70)
+    assert "not drawn" not in drawn(reply(prompt, token("▁I", 0.25, 0.25, 0.25, 0.25)), 70)
+
+
 def test_a_console_without_blocks_gets_ascii() -> None:
     console = Console(file=StringIO(), width=60, color_system=None)
     options = console.options.copy()

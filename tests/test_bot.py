@@ -14,7 +14,7 @@ import chatbot
 from chatbot.bot import Bot
 from chatbot.checkpoint import BotConfig, Checkpoint, find
 from chatbot.config import to_dict
-from chatbot.decoding import STYLES, SamplingConfig, styled
+from chatbot.decoding import STYLES, USUAL, SamplingConfig, styled
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.torch import build
 from chatbot.errors import CheckpointError, ConfigError
@@ -218,7 +218,7 @@ def test_a_bots_own_styles_count_more_than_the_programs(tmp_path: Path, tokenize
     own = {"careful": {"temperature": 0.1}, "sleepy": {"max_tokens": 2}}
     (folder / "config.json").write_text(json.dumps({**config, "styles": own}))
     bot = Bot.load(folder)
-    assert bot.styles == {**STYLES, **own}
+    assert bot.styles == {USUAL: to_dict(bot.sampling), **STYLES, **own}
     assert styled(bot.sampling, "sleepy", bot.styles) == dataclasses.replace(bot.sampling, max_tokens=2)
 
 

@@ -19,7 +19,18 @@ from hypothesis import strategies as st
 
 from chatbot import checkpoint as module
 from chatbot.bot import Bot
-from chatbot.checkpoint import STARTERS, BotConfig, Checkpoint, available, checksum, claimed, find
+from chatbot.checkpoint import (
+    STARTERS,
+    BotConfig,
+    Checkpoint,
+    Summary,
+    available,
+    checksum,
+    claimed,
+    find,
+    introduced,
+    newest,
+)
 from chatbot.engines.torch import build
 from chatbot.errors import CheckpointError
 from chatbot.tokenizer import Tokenizer
@@ -663,3 +674,37 @@ def test_what_may_not_be_read_is_said(bot: Checkpoint, monkeypatch: pytest.Monke
     monkeypatch.setattr(Path, "read_text", refused)
     with pytest.raises(CheckpointError, match=f"{name} cannot be read: Permission denied"):
         _ = bot.metrics() if name == "metrics.jsonl" else bot.evaluation()
+
+
+def test_one_that_has_learned_nothing_is_talked_to_only_where_there_is_no_other(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    figures = {"poor": (9.2, 9.1), "good": (6.1, 9.1), "unknown": (9.2, None)}
+
+    def bot(name: str) -> Summary:
+        own, floor = figures[name]
+        return Summary(
+            name,
+            tmp_path / name,
+            trained="2026",
+            figures={"nats_per_word": own},
+            floor={"nats_per_word": floor} if floor else {},
+        )
+
+    starter = Summary("starter-gpt", tmp_path, trained="2025")
+    assert [bot(name).has_learned for name in figures] == [False, True, True]
+    assert newest([bot("poor"), starter]) == starter
+    assert newest([bot("poor")]) == bot("poor")
+    assert newest([bot("good"), starter]) == bot("good")
+    assert newest([bot("unknown"), starter]) == bot("unknown")
+
+
+def test_what_a_bot_calls_itself_is_kept_when_it_is_packed(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    checkpoint = trained(tmp_path / "owl", tokenizer)
+    assert introduced(checkpoint.folder) == "owl"
+    packed = checkpoint.pack(tmp_path / "barn", "Hoot")
+    assert packed.config.called == "Hoot"
+    assert introduced(packed.folder) == "Hoot (barn)"
+    assert packed.pack(tmp_path / "again").config.called == "Hoot"
+    (tmp_path / "barn" / "config.json").write_text("{")
+    assert introduced(packed.folder) == "barn"  # whoever loads it hears of it

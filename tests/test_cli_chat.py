@@ -17,11 +17,12 @@ from chatbot import __version__, checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import Summary
 from chatbot.cli import COMMANDS, main
-from chatbot.cli.chat import _talk, load
+from chatbot.cli.chat import _same, _talk, load
 from chatbot.cli.list import aligned, count
 from chatbot.decoding import STYLES
 from chatbot.errors import ChatbotError
 from chatbot.terminal import keeping, repl
+from chatbot.terminal.keeping import Log
 from chatbot.terminal.session import Opening
 from tests.fakes import ScriptedResponder, scripted_bot
 from tests.terminals import environment, heeds_ctrl_c
@@ -524,3 +525,24 @@ def test_an_impossible_figure_is_not_printed_digit_by_digit(
     bots = [Summary("owl", Path("owl"), "gpt", 1, "2026", {"nats_per_word": 1e308}, "own")]
     monkeypatch.setattr(checkpoint, "available", lambda: bots)
     assert "2026     -  " in call("list").stdout
+
+
+def test_a_text_without_its_option_is_told_where_it_goes() -> None:
+    result = CliRunner().invoke(main, ["chat", "owl", "how are you?"])
+    assert result.exit_code == 2
+    assert 'chatbot chat owl -p "..."' in result.stderr
+
+
+def test_a_conversation_goes_on_with_the_bot_it_was_held_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = [Summary("owl", tmp_path / "owl"), Summary("torn", tmp_path / "torn", problem="damaged")]
+    monkeypatch.setattr(checkpoint, "available", lambda: there)
+
+    def goes_on_with(bot: str) -> Path:
+        return _same(Opening(log=Log(tmp_path / "talk.jsonl", bot=bot)), tmp_path / "newest")
+
+    assert goes_on_with("owl") == tmp_path / "owl"
+    for name in ("", "torn", "gone", "../owl", str(tmp_path / "owl")):
+        assert goes_on_with(name) == tmp_path / "newest"
+    assert _same(Opening(), tmp_path / "newest") == tmp_path / "newest"

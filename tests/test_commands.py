@@ -143,8 +143,28 @@ def test_a_style_changes_its_settings_and_shows_them(session: Session, style: st
     sampling = session.sampling
     assert {name: getattr(sampling, name) for name in STYLES[style]} == dict(STYLES[style])
     assert sampling.guidance == 0.7
-    shown = printed(session)
-    assert all(name in shown for name in STYLES[style])
+    usual, shown = SamplingConfig(), printed(session)
+    assert f"* {style}" in " ".join(shown.split())
+    changed = {name for name, value in STYLES[style].items() if value != getattr(usual, name)}
+    assert all((f"{name} " in shown) == (name in changed) for name in STYLES[style])
+
+
+def test_the_usual_style_is_the_way_back(session: Session) -> None:
+    commands.run(session, "/style wild")
+    commands.run(session, "/set guidance 0.7")
+    commands.run(session, "/style usual")
+    assert session.sampling == SamplingConfig()  # as it was saved with the bot
+
+
+def test_styles_are_shown_with_the_one_that_holds_now(session: Session) -> None:
+    commands.run(session, "/style lively")
+    commands.run(session, "/style")
+    lines = [" ".join(line.split()) for line in printed(session).splitlines()]
+    assert "usual as it was saved" in lines
+    assert any(line.startswith("* lively temperature 0.8") for line in lines)
+    assert sum(line.startswith("*") for line in lines) == 2  # also where it was taken
+    commands.run(session, "/show")
+    assert "lively" in next(line for line in printed(session).splitlines() if line.startswith("style "))
 
 
 def test_of_two_styles_the_last_one_counts() -> None:
@@ -152,11 +172,10 @@ def test_of_two_styles_the_last_one_counts() -> None:
 
 
 def test_a_style_is_one_of_those_that_there_are(session: Session) -> None:
-    for line, what in (("/style", "takes a name"), ("/style carefull", "no style 'carefull'")):
-        with pytest.raises(ChatbotError) as error:
-            commands.run(session, line)
-        assert what in commands.problem(error.value)
-        assert "careful" in commands.problem(error.value)
+    with pytest.raises(ChatbotError) as error:
+        commands.run(session, "/style carefull")
+    assert "no style 'carefull'" in commands.problem(error.value)
+    assert "did you mean 'careful'" in commands.problem(error.value)
     assert commands.completions(session, "/style ca") == ["careful"]
 
 
@@ -548,3 +567,28 @@ def test_other_methods_heads_and_layers_of_a_real_model(tmp_path: Path, tokenize
         shown("seq2seq", "/attention rollout")
     with pytest.raises(ChatbotError, match="looks once"):
         shown("seq2seq", "/attention heads")
+
+
+def test_another_reply_is_drawn_more_freely_each_time(session: Session) -> None:
+    sampling = replace(session.sampling, temperature=0.5, seed=7)
+    drawn = []
+    for again in range(5):
+        session.again = again
+        drawn.append(session.varied(sampling))
+    assert [one.temperature for one in drawn] == pytest.approx([0.5, 0.7, 0.9, 1.0, 1.0])
+    assert [one.seed for one in drawn] == [7, 8, 9, 10, 11]
+    assert session.varied(replace(sampling, temperature=1.4)).temperature == 1.4
+
+
+def test_edit_takes_the_text_itself(session: Session) -> None:
+    session.turns = (Turn("user", "hello"), Turn("bot", "Hi."))
+    assert commands.run(session, "/edit good morning") == "good morning"
+    assert not session.turns
+
+
+def test_a_conversation_that_was_loaded_has_no_reply_to_look_into(session: Session, tmp_path: Path) -> None:
+    transcript.write(tmp_path / "talk.jsonl", (Turn("user", "hello"), Turn("bot", "Hi.")), "owl")
+    commands.run(session, f"/load {tmp_path}/talk.jsonl")
+    with pytest.raises(ChatbotError) as error:
+        commands.run(session, "/attention")
+    assert "of those before, only the words were kept" in commands.problem(error.value)

@@ -21,6 +21,7 @@ ROOT = Path(chatbot.__file__).parent
 LINES = {
     "chatbot": 0,
     "chatbot.config": 0,
+    "chatbot.danger": 0,
     "chatbot.dialogue": 0,
     "chatbot.errors": 0,
     "chatbot.interrupts": 0,

@@ -1,6 +1,7 @@
 """The conversation at a prompt, with real keys through a pipe."""
 
 import json
+import re
 import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -207,7 +208,7 @@ def test_attention_on_shows_a_map_after_each_reply() -> None:
     with conversation("hello" + ENTER + "/attention map" + ENTER + "you" + ENTER) as talk:
         assert talk.out.getvalue() == "Hi.\nHi.\n"
         assert talk.lines[0] == "attention map"
-        assert talk.lines[1] == "earlier█ you▒"
+        assert re.fullmatch(r"hello\S │ Hi\.\S │ you\S", talk.lines[1])
         assert talk.lines[2].startswith("attention: ")
         assert sum(line.startswith("attention: ") for line in talk.lines) == 1
 
@@ -517,3 +518,23 @@ def test_a_full_disk_loses_no_exchange(tmp_path: Path, monkeypatch: pytest.Monke
         assert sum("cannot be written" in line for line in talk.lines) == 2
         assert talk.session.turns[0].text == "hello"
         assert talk.session.last
+
+
+def test_who_goes_on_with_anothers_conversation_is_told() -> None:
+    file = keeping.folder() / "talk.jsonl"
+    file.parent.mkdir(parents=True)
+    transcript.write(file, (Turn("user", "hello"), Turn("bot", "Hi.")), "owl")
+    file.write_text(file.read_text() + '{"turns": [{"speaker"')  # torn
+
+    def go_on(session: Session) -> None:
+        session.log, session.turns = keeping.resumed()
+
+    with conversation("you?" + ENTER, "Fine.", prepare=go_on) as talk:
+        assert "Until now you talked with owl here." in talk.screen.getvalue()
+
+
+def test_a_line_on_help_stands_below_the_reply() -> None:
+    with conversation("I want to die" + ENTER + "hello" + ENTER) as talk:
+        told = " ".join(talk.screen.getvalue().split())
+        assert told.count("please call your emergency number") == 1
+        assert talk.out.getvalue() == "Hi.\nHi.\n"

@@ -9,6 +9,8 @@ from io import StringIO
 import numpy as np
 import pyte
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from chatbot.dialogue import Dialogue, Turn
@@ -127,12 +129,35 @@ def test_a_narrow_strip_keeps_the_last_words() -> None:
     assert strip.text([0, 0, 0, 0, 0, 1.0], 13, colour=False).plain == "… five six█"
 
 
-def test_what_was_said_before_is_one_word() -> None:
-    bot = scripted_bot("Yes.")
+def conversation() -> Reply:
     turns = (Turn("user", "hello there"), Turn("bot", "Hi."), Turn("user", "who are you"))
-    reply = Reply.collect(bot.stream(Dialogue(turns)))
+    return Reply.collect(scripted_bot("Yes.").stream(Dialogue(turns)))
+
+
+def test_turns_before_are_parted_by_lines() -> None:
     plain = Console(file=StringIO(), width=60, color_system=None)
-    assert re.sub("[░▒▓█]", "", average(reply, plain).plain) == "earlier who are you"
+    shown = re.sub("[░▒▓█]", "", average(conversation(), plain).plain)
+    assert shown == "hello there │ Hi. │ who are you"
+
+
+def test_of_turns_before_only_what_is_looked_at_is_there() -> None:
+    strip = Strip(ReplyStart(conversation().prompt))
+    assert strip.text([0, 0.9, 0, 0, 0, 0.1], 40, colour=False).plain == "there█ │ who are you░"
+    assert strip.text([0.9, 0, 0, 0, 0, 0.1], 40, colour=False).plain == "hello█ │ who are you░"
+    assert strip.text([0, 0, 0, 1.0, 0, 0], 40, colour=False).plain == "who█ are you"
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=6, max_size=6),
+    st.integers(1, 50),
+)
+def test_what_is_looked_at_most_is_there_in_any_width(shares: list[float], width: int) -> None:
+    strip = Strip(ReplyStart(conversation().prompt))
+    line = strip.text(shares, width, colour=False).plain
+    assert len(line) <= width
+    most = max(range(6), key=lambda i: (shares[i], i))
+    if max(shares) and width >= 12:
+        assert f"{strip.words[most][0].text}█" in line
 
 
 def test_colour_needs_no_shades_and_no_colour_needs_no_tints() -> None:

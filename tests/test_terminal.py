@@ -509,7 +509,7 @@ def test_the_strip_keeps_to_one_line(chat: Open, columns: int) -> None:
     screen.enter("what did you say about that yesterday")
     strip = screen.said[-1]
     assert len(strip) < columns
-    assert strip.rstrip("░▒▓█").endswith("yesterday")
+    assert "say█" in strip  # the last of the darkest
 
 
 SHADES = set("░▒▓█")

@@ -25,7 +25,7 @@ from chatbot.terminal.text import printable
 
 HELP = """Show which of your words each word of a reply looked at.
 
-NAME is a bot of `chatbot list`, or a folder; without it, the bot trained last.
+NAME is a bot of `chatbot list`, or a folder; without it, the one that `chatbot chat` talks to.
 
 \b
 chatbot attend "Where are you going?"                      the heat map, here
@@ -35,6 +35,7 @@ chatbot attend "hi" --json                                 every number
 chatbot attend "Why?" --before "I left." --before "Oh."    as an answer to a conversation
 
 Without --method it is the one that told most of the truth about the bot's family (docs/attention.md).
+How replies are drawn is saved with a bot; the defaults below are those of a bot that does not say.
 """
 METHODS_HELP = "; ".join(f"{name}: {ABOUT[name].title}" for name in METHODS)
 

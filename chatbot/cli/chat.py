@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from io import TextIOWrapper
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chatbot import checkpoint
+from chatbot import checkpoint, danger
 from chatbot.bot import Bot
 from chatbot.cli.options import given, options_for
 from chatbot.config import override
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 HELP = """Talk to a bot, or have it answer a pipe.
 
-NAME is a bot of `chatbot list`, or a folder; without it, the bot trained last.
+NAME is a bot of `chatbot list`, or a folder; without it, the one trained last (`chatbot list` marks it), and
+starter-gpt where none was.
 
 \b
 chatbot chat                              a conversation
@@ -43,6 +45,7 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 
 @click.command(help=HELP)
 @click.argument("name", required=False)
+@click.argument("text", required=False, metavar="")
 @click.option(
     "-p", "--prompt", help="Reply to this text; to what comes through a pipe first, if there is any."
 )
@@ -78,6 +81,7 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 )
 def chat(
     name: str | None,
+    text: str | None,
     prompt: str | None,
     lines: bool,
     as_json: bool,
@@ -94,6 +98,10 @@ def chat(
     **settings: str | None,
 ) -> None:
     """Load the bot, then converse or answer."""
+    if text is not None:
+        raise click.UsageError(
+            f'What is to be said comes after -p: chatbot chat {printable(name or "")} -p "..."'
+        )
     if lines and prompt is not None:
         raise click.UsageError("--lines reads its prompts from the standard input: leave out --prompt")
     talking = prompt is None and not lines and not as_json and _is_terminal(sys.stdin)
@@ -102,11 +110,12 @@ def chat(
     if talking:
         loader = partial(load, device=device, engine=engine, style=style, settings=settings, backward=other)
         with typeahead.kept() as lend:
-            _talk(folder, loader, _opening(attention, verbose, log, go_on, history, partial(_edit, lend)))
+            opening = _opening(attention, verbose, log, go_on, history, partial(_edit, lend))
+            _talk(folder if name else _same(opening, folder), loader, opening)
         return
     if log or go_on:
         raise click.UsageError("--log and --continue are for a conversation, not for one prompt or a pipe")
-    prompts = _lines() if lines else [_whole(prompt)]
+    prompts = _with_help(_lines() if lines else [_whole(prompt)])
     with _status(f"loading {printable(checkpoint.called(folder))} ..."):  # torch takes its time
         bot = load(folder, device, engine, style, settings, other)
     if as_json and isinstance(sys.stdout, TextIOWrapper):
@@ -159,9 +168,17 @@ def _opening(
     )
 
 
+def _same(opening: Opening, otherwise: Path) -> Path:
+    """The bot that the conversation was held with, if it goes on and the bot is still there."""
+    before = opening.log.bot if opening.log else ""
+    there = {bot.name: bot.folder for bot in checkpoint.available() if not bot.problem}
+    return there.get(before, otherwise)  # by name alone: the file may come from anywhere
+
+
 def _talk(folder: Path, load: Callable[[Path], Bot], opening: Opening) -> None:
     from chatbot.terminal import repl  # prompt-toolkit takes 0.2 s that an answer to a pipe need not wait
 
+    opening = dataclasses.replace(opening, introduced=checkpoint.introduced(folder))
     repl.run(checkpoint.called(folder), lambda: load(folder), partial(_another, load), opening)
 
 
@@ -200,6 +217,14 @@ def _lines() -> Iterator[str]:
         # A carriage return alone is white space within a line, not its end.
         sys.stdin.reconfigure(encoding="utf-8", errors="replace", newline="\n")
     return iter(sys.stdin)
+
+
+def _with_help(prompts: Iterable[str]) -> Iterator[str]:
+    """The prompts; after the reply to one that speaks of danger, a line on stderr."""
+    for prompt in prompts:
+        yield prompt
+        if danger.speaks_of(prompt):
+            _tell(danger.HELP)
 
 
 def _write(text: str) -> None:

@@ -9,7 +9,14 @@ from chatbot.terminal import comparing
 from chatbot.terminal.comparing import Tally
 from chatbot.terminal.text import printable
 
-HEADINGS = ["bot", "better", "equal", "better", "bot", "preferred where one was"]
+HEADINGS = [
+    "one bot",
+    "was better",
+    "equal",
+    "was better",
+    "the other",
+    "how often one was better, and from where to where at 95 %",
+]
 
 
 @click.command("compare", help=__doc__)
@@ -26,7 +33,7 @@ def compare() -> None:
 def cells(tally: Tally) -> list[str]:
     """Two bots and what was judged of them."""
     share, low, high = tally.preferred()
-    told = f"{share:.0%} the first ({low:.0%} to {high:.0%})"
+    told = f"{printable(tally.one)}: {share:.0%} of {tally.ones + tally.others} ({low:.0%} to {high:.0%})"
     return [
         printable(tally.one),
         f"{tally.ones}",

@@ -18,8 +18,11 @@ from chatbot.terminal.text import printable
 )
 @click.argument("name", metavar="BOT")
 @click.argument("folder", type=click.Path(path_type=Path))
-def pack(name: str, folder: Path) -> None:
+@click.option(
+    "--called", metavar="TEXT", default="", help="What the bot calls itself: `chatbot chat` says it."
+)
+def pack(name: str, folder: Path, called: str) -> None:
     """Say how large it became."""
-    packed = Checkpoint.load(find(name)).pack(folder)
+    packed = Checkpoint.load(find(name)).pack(folder, called)
     size = sum(file.stat().st_size for file in packed.folder.iterdir())
     click.echo(printable(f"{packed.folder}: {size / 1e6:.1f} MB"))

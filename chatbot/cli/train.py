@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from chatbot.training.world import World
 
 
+LEARNED_NOTHING = (
+    "word frequencies alone foretell replies as well. Give it more --time, or let it go on with --resume "
+    "and a longer one; beginning with what a bot knows takes less: --from starter-gpt"
+)
+
+
 @click.command(
     epilog="Settings for --set: OWNER.NAME=VALUE, where OWNER is training, tokenizer, examples, "
     "cleaning, sampling or a model family; a wrong one lists what there is."
@@ -314,15 +320,25 @@ def _train(trainer: Trainer, folder: Path, logs: Sequence[str]) -> None:
 
 
 def _look_at(folder: Path, prepared: Prepared, device: str) -> None:
-    """Say how varied the new bot's replies are, and how to talk to it."""
+    """Say how varied the new bot's replies are, if it has learned anything, and how to talk to it."""
     from chatbot.bot import Bot
+    from chatbot.checkpoint import available, newest
     from chatbot.evaluation.dullness import first_look
     from chatbot.terminal.progress import say, track
 
-    with track("replying to validation prompts") as progress:
-        found = first_look(Bot.load(folder, device, "torch"), prepared.validation, progress)
-    say(f"{folder.name} is {found}")
+    there = available()
+    bot = next((one for one in there if one.name == folder.name), None)
+    if bot is None or bot.has_learned:
+        with track("replying to validation prompts") as progress:
+            found = first_look(Bot.load(folder, device, "torch"), prepared.validation, progress)
+        say(f"{folder.name} is {found}")
+    else:
+        say(f"{folder.name} has learned nothing yet: {LEARNED_NOTHING}")
     say(f"talk to it: chatbot chat {folder.name}")
+    default, other = newest(there), newest([one for one in there if one is not bot])
+    if default and other:
+        also = f"; to {other.name}: chatbot chat {other.name}" if default is bot else ""
+        say(f"without a name, you talk to {default.name}{also}")
 
 
 @contextmanager

@@ -11,12 +11,13 @@ from chatbot.decoding.sampler import Choice, Sampler
 from chatbot.decoding.scores import SCORES, Backward
 from chatbot.decoding.search import best_of, deterministic, search
 from chatbot.decoding.spelling import Spelling
-from chatbot.decoding.styles import STYLES, Styles, styled
+from chatbot.decoding.styles import STYLES, USUAL, Styles, style_of, styled
 
 __all__ = [
     "RULES",
     "SCORES",
     "STYLES",
+    "USUAL",
     "Backward",
     "Choice",
     "Chosen",
@@ -34,5 +35,6 @@ __all__ = [
     "log_probabilities",
     "search",
     "softmax",
+    "style_of",
     "styled",
 ]

@@ -20,12 +20,19 @@ _USUAL: Mapping[str, Any] = {
     "beams": 1,
 }
 Styles = Mapping[str, Mapping[str, Any]]
+USUAL = "usual"  # a bot's own settings, by this name among its styles
 STYLES: Styles = {
     "careful": {**_USUAL, "temperature": 0.3, "candidates": 8},
     "lively": {**_USUAL, "temperature": 0.8, "candidates": 4},
     "wild": {**_USUAL, "temperature": 1.2, "top_k": 0, "top_p": 0.95},
     "diverse": {**_USUAL, "temperature": 1.0, "candidates": 4, "min_tokens": 5},
 }
+
+
+def style_of(sampling: SamplingConfig, styles: Styles) -> str:
+    """The style whose settings these are; nothing where they are none's."""
+    now = to_dict(sampling)
+    return next((name for name, style in styles.items() if all(now[key] == style[key] for key in style)), "")
 
 
 def styled(sampling: SamplingConfig, name: str, styles: Styles = STYLES) -> SamplingConfig:

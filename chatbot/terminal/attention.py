@@ -176,6 +176,7 @@ class _Layout:
     def __init__(self, attention: WordAttention, width: int, glyphs: Glyphs) -> None:
         self.attention, self.glyphs = attention, glyphs
         self.strongest = max((weight for row in attention.rows for weight in row.weights), default=0.0)
+        self.drawn = self._turns()
         longest = max(cell_len(row.text) for row in attention.rows)
         self.label_width = max(1, min(longest, WIDEST, width // 4))
         self.room = max(width - self.label_width, NARROWEST + 3)
@@ -190,11 +191,31 @@ class _Layout:
             for row in self.attention.rows:
                 yield self._line(row.text, band, partial(self._cell, row))
         yield self._legend()
+        if left_out := self._left_out():
+            yield Text(left_out, style="dim")
+
+    def _turns(self) -> set[int]:
+        """The turns that are drawn: those with a word that is lit anywhere, and the last."""
+        columns = self.attention.columns
+        most = [max(row.weights[i] for row in self.attention.rows) for i in range(len(columns))]
+        lit = {word.turn for word, weight in zip(columns, most, strict=True) if self._level(weight)}
+        return lit | {columns[-1].turn} if columns else lit
+
+    def _left_out(self) -> str:
+        """A line on the turns that are not drawn; nothing where all are."""
+        count = len({word.turn for word in self.attention.columns} - self.drawn)
+        if not count:
+            return ""
+        least = STEPS[0] * self.strongest
+        turns = "1 turn is" if count == 1 else f"{count} turns are"
+        return f"{turns} not drawn: no word there got {least:.1%} of any word's attention"
 
     def _columns(self) -> Iterator[_Column]:
         widest = min(WIDEST, self.room - 3)
         turn = None
         for i, word in enumerate(self.attention.columns):
+            if word.turn not in self.drawn:
+                continue
             width = min(widest, max(NARROWEST, cell_len(word.text)))
             speaker = "you" if word.speaker == "user" else printable(word.speaker)
             yield _Column(word.text, width, i, f"{speaker}:", word.turn != turn)

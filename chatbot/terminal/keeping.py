@@ -24,10 +24,12 @@ class Log:
     """The file that a conversation is kept in. It is written whole, so that only one program may have it.
 
     spoiled: what of the file cannot be gone on with, in a line; nothing where there is nothing else in it
+    bot: who the conversation in it was held with, as far as it is known
     """
 
     file: Path
     spoiled: str = ""
+    bot: str = ""
     _lock: FileLock = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +114,7 @@ def resumed() -> tuple[Log, tuple[Turn, ...]]:
         log.close()
         what = f"the conversation kept last cannot be gone on with: {error.what}"
         raise ChatbotError(what, f"begin another with --log, or move {log.file} away") from None
+    log.bot = transcript.bot_of(log.file)
     if reason := _spoiled(report):
         log.spoiled = f"{log.file} {reason}; before it is written anew, all of it goes to {log.spare().name}"
     return log, turns

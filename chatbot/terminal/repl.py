@@ -32,8 +32,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from chatbot import paths
+from chatbot import danger, paths
 from chatbot.bot import Bot
+from chatbot.decoding import USUAL, style_of
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
@@ -55,6 +56,7 @@ class Repl:
     """Reads, lets the bot reply, and again. Replies go to `write`, all else to the session's console.
 
     live: whether `write` writes to a terminal, so that the strip can be drawn under a reply.
+    introduced: who the bot is, where its name does not say all.
     """
 
     session: Session
@@ -63,6 +65,7 @@ class Repl:
     write: replies.Write
     width: Callable[[], int]  # columns of what `write` writes to
     live: bool = False
+    introduced: str = ""
 
     def run(self) -> None:
         """Talk until the user leaves."""
@@ -97,10 +100,12 @@ class Repl:
 
     def greet(self) -> None:
         """Who is there, how to get help and how to leave."""
-        self.session.console.print(Text(f"This is {printable(self.name)}.", style="bold"))
+        self.session.console.print(Text(f"This is {printable(self.introduced or self.name)}.", style="bold"))
         self.say("/help for help, /attention on to see where it looks, Ctrl-D to leave")
         if self.session.log and self.session.log.spoiled:
             self.say(self.session.log.spoiled)
+        if self.session.log and self.session.log.bot not in ("", self.name):
+            self.say(f"Until now you talked with {self.session.log.bot} here.")
         if self.session.turns:
             self.session.console.print(transcript.shown(self.session.turns))
 
@@ -151,6 +156,8 @@ class Repl:
         else:
             reply, told = self.answered(text, bot, self.live and bool(self.session.attention))
             self.tell(reply, told)
+        if danger.speaks_of(text):
+            self.session.console.print(Text(danger.HELP))
         self.session.last, self.session.last_bot = reply, bot
         if reply.text:  # an exchange without words is none
             asked = self.session.asked(text)
@@ -255,7 +262,7 @@ def run(name: str, first: Callable[[], Bot], load: Callable[[str], Bot], opening
     Thread(target=begin_loading, args=(session.loading, first, prompts), daemon=True).start()
     live = not redirected and console.is_terminal and not console.is_dumb_terminal
     try:
-        Repl(session, name, prompts, writer(sys.stdout), width, live).run()
+        Repl(session, name, prompts, writer(sys.stdout), width, live, opening.introduced).run()
     finally:
         if session.log:
             session.log.close()
@@ -292,15 +299,20 @@ def status(name: str, session: Session) -> str:
         return f"{printable(name)} is loading ..."
     bot, told = session.bot, []
     if session.last:
-        limit = bot.responder.examples.prompt_limit
-        told = [
-            f"{session.watch.speed:,.0f} tokens/s",
-            f"{len(session.last.prompt)} of {limit} tokens of context",
-        ]
+        told = [f"{session.watch.speed:,.0f} tokens/s", seen(session.last, session)]
     names = " or ".join(printable(one.name) for one in session.rivals or (bot,))
-    drawn = f"temperature {session.sampling.temperature:g}"
+    style = style_of(session.sampling, bot.styles)
+    drawn = style if style not in ("", USUAL) else f"temperature {session.sampling.temperature:g}"
     parts = [drawn, *told, *(["kept"] if session.log else []), "/help"]
     return fitting([names, *parts], session.console.width)
+
+
+def seen(reply: Reply, session: Session) -> str:
+    """How much of the conversation the bot saw for a reply."""
+    said, turns = len(session.turns) - 1, len({piece.turn for piece in reply.prompt})
+    if turns < said:
+        return f"saw the last {turns} of {said} turns"
+    return f"{len(reply.prompt)} of {session.responder.examples.prompt_limit} tokens of context"
 
 
 def fitting(parts: Sequence[str], width: int) -> str:

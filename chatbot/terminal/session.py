@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 
 from chatbot.bot import Bot
-from chatbot.decoding import STYLES, SamplingConfig
+from chatbot.decoding import STYLES, USUAL, SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.replying import Reply, Responder
 from chatbot.terminal import keeping
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chatbot.nearest import Nearest
 
 USER, BOT = "user", "bot"  # who speaks
+FREER, FREEST = 0.2, 1.0  # temperature that each further answer to a prompt adds, and as far as that goes
 Look = Literal["", "strip", "map"]  # what shows where a reply looked: nothing, a line below it, a map too
 
 
@@ -37,10 +38,12 @@ def nobody_asks(question: str) -> str:
 class Opening:
     """How a conversation begins.
 
+    introduced: who the bot is, where its name does not say all.
     verbose: whether each reply's speed and seed are told. history: whether what is typed is kept for the
     arrow keys. The others as in Session.
     """
 
+    introduced: str = ""
     attention: Look = ""
     verbose: bool = False
     turns: tuple[Turn, ...] = ()
@@ -131,7 +134,7 @@ class Session:
     def styles(self) -> tuple[str, ...]:
         """The styles that all who answer know; while the bot still loads, those that all bots have."""
         if not self.loading.done() or self.loading.exception():
-            return tuple(STYLES)
+            return (USUAL, *STYLES)
         return tuple(name for name in self.bot.styles if all(name in rival.styles for rival in self.rivals))
 
     def begin(self, turns: tuple[Turn, ...] = ()) -> None:
@@ -147,9 +150,13 @@ class Session:
         return Dialogue((*self.turns, Turn(USER, text)))
 
     def varied(self, sampling: SamplingConfig) -> SamplingConfig:
-        """The sampling of a prompt's next answer: a seed gives each of them, but not the same."""
-        seed = sampling.seed
-        return sampling if seed is None else dataclasses.replace(sampling, seed=seed + self.again)
+        """The sampling of a prompt's next answer: each time a little freer, or it would often be the same.
+
+        A seed gives each of them, but not the same.
+        """
+        freer = min(sampling.temperature + FREER * self.again, max(FREEST, sampling.temperature))
+        seed = None if sampling.seed is None else sampling.seed + self.again
+        return dataclasses.replace(sampling, temperature=freer, seed=seed)
 
     def said_last(self) -> str:
         """What the user said last, answered or not; nothing at the beginning."""

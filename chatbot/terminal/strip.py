@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -11,27 +12,24 @@ from rich.text import Text
 
 from chatbot.interrupts import uninterrupted
 from chatbot.replying import Event, Reply, ReplyStart, TokenEvent
-from chatbot.terminal.attention import ASCII, BLOCKS, STEPS, STYLES, Glyphs, Word, prompt_words
+from chatbot.terminal.attention import ASCII, BLOCKS, STEPS, STYLES, Glyphs, prompt_words
 from chatbot.terminal.replies import Write
 
 UP, CLEAR = "\x1b[A", "\x1b[J"
-EARLIER = "earlier"
 
 
 class Strip:
-    """The words of the last turn, each as dark as it is looked at; what earlier turns get is one more word.
+    """The words of the last turn, each as dark as it is looked at; and those before it that are looked at.
 
     Without colour a shade stands behind each word.
     """
 
     def __init__(self, start: ReplyStart, glyphs: Glyphs = BLOCKS) -> None:
-        found = list(prompt_words(start.prompt))
-        last = max((word.turn for word, _ in found), default=0)
         self.glyphs = glyphs
-        self.words = [(word, places) for word, places in found if word.turn == last]
-        before = [place for word, places in found if word.turn != last for place in places]
-        if before:
-            self.words.insert(0, (Word(EARLIER, last, ""), before))
+        self.words = list(prompt_words(start.prompt))
+        turns = [word.turn for word, _ in self.words]
+        self._last = max(turns, default=0)
+        self._opening = turns.index(self._last) if turns else 0  # where the last turn begins
         self._sum = np.zeros(len(start.prompt))
         self._count = 0
 
@@ -47,18 +45,46 @@ class Strip:
         return self._shares(self._sum / max(1, self._count))
 
     def text(self, shares: Sequence[float], width: int, colour: bool) -> Text:
-        """One line of at most `width` columns: the words, from the last one back as many as fit."""
+        """One line of at most `width` columns: the words that are looked at most, then the last ones said.
+
+        They stand in the order in which they were said; "…" is for words left out, a line parts turns.
+        """
         strongest = max(shares, default=0.0)
-        line = Text(no_wrap=True, overflow="crop")
-        for (word, _), share in reversed(list(zip(self.words, shares, strict=True))):
-            level = sum(share >= step * strongest for step in STEPS) if strongest else 0
-            shown = self._word(word.text, level, colour)
-            room = width - cell_len(line.plain) - 1
-            if cell_len(shown.plain) > room:
-                cut = Text(f"{self.glyphs.cut} " if room > 0 else "", "dim")
-                return _joined(cut, line) if line.plain else _cut(shown, width)
-            line = _joined(shown, " ", line) if line.plain else _joined(shown)
-        return line
+        levels = [sum(share >= step * strongest for step in STEPS) if strongest else 0 for share in shares]
+        shown = [
+            self._word(word.text, level, colour) for (word, _), level in zip(self.words, levels, strict=True)
+        ]
+        order = self._order(levels)
+
+        def fits(count: int) -> bool:
+            return cell_len(self._line(shown, order[:count]).plain) <= width
+
+        count = (
+            len(order) if fits(len(order)) else bisect(range(1, len(order)), False, key=lambda n: not fits(n))
+        )
+        line = self._line(shown, order[:count])
+        return line if count or not order else _cut(shown[order[0]], width)
+
+    def _order(self, levels: Sequence[int]) -> list[int]:
+        """The words, darkest first, of equals the last. Of earlier turns, those that are looked at."""
+        places = [i for i, (word, _) in enumerate(self.words) if levels[i] or word.turn == self._last]
+        return sorted(places, key=lambda i: (-levels[i], -i))
+
+    def _line(self, shown: Sequence[Text], chosen: Sequence[int]) -> Text:
+        """The chosen words; marks where others are left out of the last turn, or between two of one turn."""
+        parts: list[Text] = []
+        turn, before = -1, -1
+        for i in sorted(chosen):
+            if self.words[i][0].turn != turn:
+                turn, before = self.words[i][0].turn, self._opening if i >= self._opening else i
+                parts += [Text(self.glyphs.line, "dim")] if parts else []
+                before -= 1
+            parts += [Text(self.glyphs.cut, "dim")] if i > before + 1 else []
+            parts.append(shown[i])
+            before = i
+        parts += [Text(self.glyphs.cut, "dim")] if 0 <= before < len(self.words) - 1 else []
+        spaced = [piece for part in parts for piece in (part, " ")]
+        return _joined(*spaced[:-1])
 
     def _word(self, text: str, level: int, colour: bool) -> Text:
         if colour:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Group
@@ -77,6 +78,16 @@ def write(file: Path, turns: Sequence[Turn], bot: str) -> None:
 def read(file: Path) -> tuple[Turn, ...]:
     """The last conversation of a file."""
     return with_report(file)[0]
+
+
+def bot_of(file: Path) -> str:
+    """Who the last conversation of a file was held with; nothing where it does not say."""
+    for line in reversed(file.read_text(encoding="utf-8", errors="replace").splitlines()):
+        with suppress(ValueError, RecursionError):  # a torn line
+            last = json.loads(line)
+            named = last.get("bot") if isinstance(last, dict) else None
+            return named if isinstance(named, str) else ""
+    return ""
 
 
 def with_report(file: Path) -> tuple[tuple[Turn, ...], Report]:

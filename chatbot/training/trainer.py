@@ -398,9 +398,8 @@ class Trainer:
     def _save_weights(self, figures: dict[str, float], replies: tuple[tuple[str, str], ...]) -> None:
         weights = self._weights()
         if self.world.main:
-            self.checkpoint.save_weights(
-                _arrays(weights), step=self.at.step, figures=figures, replies=replies
-            )
+            known = {"figures": figures, "floor": dataclasses.asdict(self.floor)}
+            self.checkpoint.save_weights(_arrays(weights), step=self.at.step, replies=replies, **known)
 
     def _save(self, best: bool) -> Saved:
         tensors = {f"model.{name}": value for name, value in self._weights().items()}

@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chatbot.config import override
-from chatbot.decoding import SamplingConfig, styled
-from chatbot.errors import ChatbotError
+from chatbot.decoding import USUAL, SamplingConfig, Styles, style_of, styled
 from chatbot.terminal.commands.table import COMMANDS, command
 from chatbot.terminal.session import Session
 from chatbot.terminal.text import nats_per_word, printable
@@ -59,16 +58,21 @@ def set_(session: Session, argument: str) -> None:
 
 @command(
     "style",
-    arguments="NAME",
-    help="change several settings at once: {values}",
+    arguments="[NAME]",
+    help="change several settings at once: {values}; alone: show them",
     values=lambda session: session.styles,
 )
 def style(session: Session, argument: str) -> None:
-    """Take the settings of a style."""
-    if not argument:
-        raise ChatbotError("/style takes a name", f"there are: {', '.join(session.styles)}")
-    session.change(lambda bot: styled(bot.sampling, argument, bot.styles))
-    session.console.print(settings(session.sampling, tuple(session.bot.styles[argument])))
+    """Show the styles, or take the settings of one."""
+    if argument:
+        session.change(lambda bot: styled(bot.sampling, argument, bot.styles))
+    now, styles = style_of(session.sampling, session.bot.styles), session.bot.styles
+    table = Table.grid(padding=(0, 2))
+    for name in (argument,) if argument else session.styles:
+        table.add_row(
+            Text("*" if name == now else ""), Text(printable(name)), Text(_told(name, styles), style="dim")
+        )
+    session.console.print(table)
 
 
 @command("show", help="who this is, what it learned from, and the settings that are not the usual ones")
@@ -104,6 +108,13 @@ def settings(sampling: SamplingConfig, names: tuple[str, ...]) -> Table:
     return table
 
 
+def _told(name: str, styles: Styles) -> str:
+    """What a style changes of the bot's usual settings."""
+    usual, style = styles[USUAL], styles[name]
+    changed = [f"{key} {value}" for key, value in style.items() if value != usual[key]]
+    return ", ".join(changed) or "as it was saved"
+
+
 def _set(sampling: SamplingConfig, name: str, value: str) -> SamplingConfig:
     """A copy with a setting changed, if there is a value; `override` reports a name that does not exist."""
     return override(sampling, {name: value or str(getattr(sampling, name, ""))}, "sampling")
@@ -121,6 +132,7 @@ def _facts(session: Session) -> dict[str, str]:
         "nats a word": nats_per_word(bot.header.get("figures")),
         "sees": f"{bot.context} turns, {bot.responder.examples.prompt_limit} tokens",
         "said so far": f"{len(session.turns)} turns",
+        "style": style_of(now, bot.styles),
         "styles": ", ".join(bot.styles),
         "settings": ", ".join(f"{name} {getattr(now, name)}" for name in changed) or "the usual ones",
         "kept in": str(session.log.file) if session.log else "",

@@ -39,7 +39,7 @@ def model(session: Session, argument: str) -> None:
     changed = {name: value for name, value in vars(before).items() if value != getattr(saved, name)}
     session.bot = bot.with_sampling(_with(bot.sampling, changed))
     session.rivals, session.last, session.last_bot = (), None, None
-    session.console.print(Text(printable(f"This is {bot.name} now.")))
+    session.console.print(Text(printable(f"This is {checkpoint.introduced(bot.checkpoint.folder)} now.")))
 
 
 @command(
@@ -62,7 +62,13 @@ def compare(session: Session, argument: str) -> None:
     if session.rivals[0].name == session.rivals[1].name:
         session.rivals = ()
         raise ChatbotError("a bot cannot be compared with itself", f"there are: {', '.join(names())}")
-    session.console.print(Text("Two bots answer from now on, in any order. /compare off ends it."))
+    one, other = (printable(rival.name) for rival in session.rivals)
+    session.console.print(
+        Text(
+            f"{one} and {other} both answer from now on, in a new order each time. Say which reply is "
+            "better, and you see whose it was; the conversation goes on with it. /compare off ends it."
+        )
+    )
 
 
 def _saved(bot: Bot) -> SamplingConfig:

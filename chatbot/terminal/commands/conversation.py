@@ -11,7 +11,7 @@ from chatbot.terminal.session import Session
 from chatbot.terminal.text import printable
 
 
-@command("regen", "retry", help="another reply to what you said last")
+@command("regen", "retry", help="another reply to what you said last, each time drawn a little more freely")
 def regen(session: Session, argument: str) -> str:
     """Take the last exchange back, and say the same again."""
     again = session.again + 1
@@ -29,11 +29,15 @@ def undo(session: Session, argument: str) -> None:
         session.log.write(session.turns, session.replier.name)
 
 
-@command("edit", help="say what you said last otherwise, in your editor")
+@command(
+    "edit",
+    arguments="[TEXT]",
+    help="say this in place of what you said last; alone: write it in your editor ($VISUAL or $EDITOR)",
+)
 def edit(session: Session, argument: str) -> str | None:
     """Take the last exchange back if what is written then is another text."""
     before = session.said_last()
-    text = printable((session.edit(before) or "").strip())
+    text = printable((argument or session.edit(before) or "").strip())
     if not text or text == before:
         session.console.print(Text("Nothing was changed."))
         return None

@@ -135,7 +135,8 @@ def _number(argument: str) -> int | None:
 
 def _last(session: Session) -> Reply:
     if session.last is None or not session.last.tokens:
-        raise ChatbotError("There is no reply yet.", "say something first")
+        told = "say something first" if not session.turns else "of those before, only the words were kept"
+        raise ChatbotError("There is no new reply yet." if session.turns else "There is no reply yet.", told)
     return session.last
 
 
