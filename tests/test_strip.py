@@ -16,7 +16,7 @@ from rich.console import Console
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.replying import Event, Reply, ReplyStart, TokenEvent
 from chatbot.terminal import replies
-from chatbot.terminal.attention import BLOCKS, STYLES
+from chatbot.terminal.attention import BLOCKS, STEPS, STYLES
 from chatbot.terminal.strip import LiveStrip, Strip, average
 from chatbot.terminal.wrapping import Wrapped
 from tests.fakes import scripted_bot
@@ -155,7 +155,7 @@ def test_what_is_looked_at_most_is_there_in_any_width(shares: list[float], width
     strip = Strip(ReplyStart(conversation().prompt))
     line = strip.text(shares, width, colour=False).plain
     assert len(line) <= width
-    most = max(range(6), key=lambda i: (shares[i], i))
+    most = max(i for i in range(6) if shares[i] >= STEPS[-1] * max(shares))
     if max(shares) and width >= 12:
         assert f"{strip.words[most][0].text}█" in line
 

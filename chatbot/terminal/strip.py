@@ -15,6 +15,7 @@ from chatbot.replying import Event, Reply, ReplyStart, TokenEvent
 from chatbot.terminal.attention import ASCII, BLOCKS, STEPS, STYLES, Glyphs, prompt_words
 from chatbot.terminal.replies import Write
 
+LINE, CUT = -1, -2  # parts of the strip that are no words
 UP, CLEAR = "\x1b[A", "\x1b[J"
 
 
@@ -30,6 +31,7 @@ class Strip:
         turns = [word.turn for word, _ in self.words]
         self._last = max(turns, default=0)
         self._opening = turns.index(self._last) if turns else 0  # where the last turn begins
+        self._widths = [cell_len(word.text) for word, _ in self.words]
         self._sum = np.zeros(len(start.prompt))
         self._count = 0
 
@@ -51,40 +53,45 @@ class Strip:
         """
         strongest = max(shares, default=0.0)
         levels = [sum(share >= step * strongest for step in STEPS) if strongest else 0 for share in shares]
-        shown = [
-            self._word(word.text, level, colour) for (word, _), level in zip(self.words, levels, strict=True)
-        ]
         order = self._order(levels)
+        shades = 0 if colour else 1  # columns behind a word
 
         def fits(count: int) -> bool:
-            return cell_len(self._line(shown, order[:count]).plain) <= width
+            parts = self._parts(order[:count])
+            return sum(self._width(part, levels, shades) + 1 for part in parts) <= width + 1
 
-        count = (
-            len(order) if fits(len(order)) else bisect(range(1, len(order)), False, key=lambda n: not fits(n))
-        )
-        line = self._line(shown, order[:count])
-        return line if count or not order else _cut(shown[order[0]], width)
+        count = len(order)
+        if not fits(count):
+            count = bisect(range(1, count), False, key=lambda count: not fits(count))
+        if order and not count:
+            return _cut(self._shown(order[0], levels, colour), width)
+        shown = [self._shown(part, levels, colour) for part in self._parts(order[:count])]
+        return _joined(*[piece for text in shown for piece in (text, " ")][:-1])
 
     def _order(self, levels: Sequence[int]) -> list[int]:
         """The words, darkest first, of equals the last. Of earlier turns, those that are looked at."""
         places = [i for i, (word, _) in enumerate(self.words) if levels[i] or word.turn == self._last]
         return sorted(places, key=lambda i: (-levels[i], -i))
 
-    def _line(self, shown: Sequence[Text], chosen: Sequence[int]) -> Text:
+    def _parts(self, chosen: Sequence[int]) -> list[int]:
         """The chosen words; marks where others are left out of the last turn, or between two of one turn."""
-        parts: list[Text] = []
+        parts: list[int] = []
         turn, before = -1, -1
         for i in sorted(chosen):
             if self.words[i][0].turn != turn:
-                turn, before = self.words[i][0].turn, self._opening if i >= self._opening else i
-                parts += [Text(self.glyphs.line, "dim")] if parts else []
-                before -= 1
-            parts += [Text(self.glyphs.cut, "dim")] if i > before + 1 else []
-            parts.append(shown[i])
+                turn, before = self.words[i][0].turn, (self._opening if i >= self._opening else i) - 1
+                parts += [LINE] if parts else []
+            parts += [i] if i == before + 1 else [CUT, i]
             before = i
-        parts += [Text(self.glyphs.cut, "dim")] if 0 <= before < len(self.words) - 1 else []
-        spaced = [piece for part in parts for piece in (part, " ")]
-        return _joined(*spaced[:-1])
+        return [*parts, CUT] if 0 <= before < len(self.words) - 1 else parts
+
+    def _width(self, part: int, levels: Sequence[int], shades: int) -> int:
+        return 1 if part < 0 else self._widths[part] + (shades if levels[part] else 0)
+
+    def _shown(self, part: int, levels: Sequence[int], colour: bool) -> Text:
+        if part < 0:
+            return Text(self.glyphs.line if part == LINE else self.glyphs.cut, "dim")
+        return self._word(self.words[part][0].text, levels[part], colour)
 
     def _word(self, text: str, level: int, colour: bool) -> Text:
         if colour:
