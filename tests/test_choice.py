@@ -11,7 +11,7 @@ from chatbot.errors import ConfigError
 from chatbot.models import FAMILIES
 from chatbot.preparation import Encoded, ExamplesConfig
 from chatbot.sizes import SIZES
-from chatbot.training import TrainingConfig, choice
+from chatbot.training import TrainingConfig, choice, optimization
 from chatbot.training.choice import Kind, Plan, choose, chooses
 from chatbot.training.pace import Pace, measure
 from tests.test_training import counting
@@ -87,6 +87,23 @@ def test_a_plan_goes_through_a_small_corpus_so_often_and_no_more(corpus: Encoded
     plan = one.plan("nano", one.model("nano"), one.batches(corpus))
     assert plan.epochs == pytest.approx(1.5)
     assert plan.seconds < 60
+
+
+@pytest.mark.usefixtures("paces")
+@pytest.mark.parametrize("many", [True, False])
+def test_more_often_through_a_large_corpus_it_goes_with_dropout(
+    many: bool, corpus: Encoded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "MANY", len(corpus.tokens) + (not many))
+    monkeypatch.setattr(optimization, "MANY", len(corpus.tokens) + (not many))
+    first = chosen(kind("gpt", minutes=10_000.0), corpus)[0]
+    assert first.settings == ({"dropout": "0.1"} if many else {})
+    assert first.epochs == pytest.approx(6 if many else 3)
+    assert first.is_cut
+    told = kind("gpt", {"dropout": "0.3"}, minutes=10_000.0)
+    assert chosen(told, corpus)[0].settings == {"dropout": "0.3"}
+    assert not chosen(kind("gpt", minutes=0.001), corpus)[0].settings
+    assert not chosen(kind("seq2seq", minutes=10_000.0), corpus)[0].settings
 
 
 @pytest.mark.usefixtures("paces")

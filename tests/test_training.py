@@ -357,7 +357,7 @@ def test_a_large_corpus_is_gone_through_as_often_as_the_family_bears(
     family: str, tokens: int, many: bool
 ) -> None:
     model = build(family, {"vocabulary": 300, "width": 32, "layers": 1})
-    assert most_epochs(model, TrainingConfig(), tokens) == model.epochs[many] > 0
+    assert most_epochs(model, TrainingConfig(), tokens) == model.epochs(many) > 0
     assert most_epochs(model, TrainingConfig(epochs=0), tokens) == 0
     assert most_epochs(model, TrainingConfig(epochs=5), tokens) == 5
     assert most_epochs(model, TrainingConfig(epochs=5, steps=10), tokens) == 0

@@ -219,7 +219,7 @@ def _train_one(
     if opened is None:
         with _releasing(world):
             plan = _chosen(request, family, prepared, world)
-            request = dataclasses.replace(request, chosen=plan.size) if plan else request
+            request = _taken(request, family, plan) if plan else request
     config = config_of(request, family, opened, prepared)
     begins = request.origin.folder.resolve() if request.origin and opened is None else None
     job = Job(folder=folder, config=config, prepared=prepared, device=request.device, origin=begins)
@@ -266,9 +266,15 @@ def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> 
     with track(f"timing sizes of {family} ({', '.join(SIZES)})") as progress:
         plans = choose(kind, batches, progress)
     say(chosen(family, plans))
-    if plans[0].most_epochs and plans[0].epochs > plans[0].most_epochs - 0.01:
+    if plans[0].is_cut:
         say(f"more would be learned by heart: see --set training.epochs (here {plans[0].most_epochs:g})")
     return plans[0]
+
+
+def _taken(request: Request, family: str, plan: Plan) -> Request:
+    """The request with the size that was chosen, and what goes with it."""
+    settings = {**request.settings, family: dict(plan.settings)}
+    return dataclasses.replace(request, chosen=plan.size, settings=settings)
 
 
 def _plan(request: Request, job: Job) -> Plan:

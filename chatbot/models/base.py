@@ -95,8 +95,13 @@ class ReplyModel(nn.Module, Generic[B, S]):
     # AdamW's highest at a width of 256, unless the training says otherwise: see `peak_rate`.
     learning_rate: ClassVar[float]
     learns_prompt: ClassVar[bool] = False  # whether one example can teach a whole dialogue
-    # How often it goes through a small corpus, or one of two million tokens, before it learns it by heart.
-    epochs: ClassVar[tuple[float, float]] = (4.0, 8.0)
+    again: ClassVar[float] = (
+        0.0  # dropout for a training that goes through a large corpus many times; 0: its own
+    )
+
+    def epochs(self, many: bool) -> float:
+        """How often it goes through a corpus until it knows it by heart; many: one of two million tokens."""
+        return 8.0 if many else 4.0
 
     def loss(self, batch: B, smoothing: float = 0.0) -> Loss:
         """Teacher-forced cross-entropy, in nats; `smoothing`: of labels (Szegedy et al. 2016, section 7)."""

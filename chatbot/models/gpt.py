@@ -49,7 +49,7 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
     learning_rate = 2e-3
     batch = StreamBatch
     learns_prompt = True
-    epochs = (3.0, 3.0)  # in each it reads every turn twice, from both speakers' sides
+    again = 0.1
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -63,6 +63,9 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
         )
         self.norm = nn.RMSNorm(config.width, eps=1e-5)
         self._initialise()
+
+    def epochs(self, many: bool) -> float:
+        return 6.0 if many and self.config.dropout else 3.0  # each reads every turn twice, from both sides
 
     @property
     def stack(self) -> Iterable[nn.Module]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -133,8 +133,12 @@ def planned(folder: Path, family: str, plan: Plan) -> str:
 def _extent(plan: Plan) -> str:
     return (
         f"about {_steps(round(plan.steps))} in {duration(plan.seconds)}, {plan.epochs:.1f} times through the "
-        f"corpus, {plan.memory / 1e9:.1f} GB of memory"
+        f"corpus{_set(plan.settings)}, {plan.memory / 1e9:.1f} GB of memory"
     )
+
+
+def _set(settings: Mapping[str, str]) -> str:
+    return "".join(f", {name} {value}" for name, value in settings.items())
 
 
 def _steps(count: int) -> str:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,7 +17,7 @@ from chatbot.errors import ConfigError
 from chatbot.models import FAMILIES
 from chatbot.preparation import Encoded, ExamplesConfig, learned
 from chatbot.sizes import SIZES
-from chatbot.training.config import TrainingConfig
+from chatbot.training.config import MANY, TrainingConfig
 from chatbot.training.expectation import law
 from chatbot.training.memory import available, check, training_memory
 from chatbot.training.optimization import most_epochs
@@ -36,7 +36,7 @@ class Plan:
 
     seconds: with its validations; epochs: how often it goes through the corpus; most_epochs: how often at the
     most, 0 for no limit; unique: targets of the corpus; memory: bytes; nats: a word, to expect on Cornell,
-    None where no law is known.
+    None where no law is known; settings: the family's that are not those of the size.
     """
 
     size: str
@@ -48,6 +48,12 @@ class Plan:
     unique: float
     memory: int
     nats: float | None
+    settings: Mapping[str, str]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it ends before the time does, since more would be learned by heart."""
+        return bool(self.most_epochs) and self.epochs > self.most_epochs - 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +104,15 @@ class Kind:
         known = law(self.family)
         unique, memory = epoch * pace.targets, self.memory(model, batches)
         nats = known.nats(parameters, steps * pace.targets, unique) if known else None
-        return Plan(size, parameters, steps, seconds, steps / epoch, most, unique, memory, nats)
+        epochs = steps / epoch
+        return Plan(size, parameters, steps, seconds, epochs, most, unique, memory, nats, self.settings)
+
+    def longer(self, model: AnyModel, batches: Batches) -> Kind | None:
+        """The trainings that go through the corpus more often, with dropout, where that is known to help."""
+        tokens = len(batches.examples.data.tokens)
+        if "dropout" in self.settings or not model.again or tokens < MANY:
+            return None
+        return replace(self, settings={**self.settings, "dropout": str(model.again)})
 
 
 def choose(kind: Kind, batches: Batches, progress: Callable[[int, int], None]) -> list[Plan]:
@@ -122,6 +136,8 @@ def _worth_timing(kind: Kind, batches: Batches, progress: Callable[[int, int], N
                 return
             check(kind.memory(model, batches) * kind.neighbours, kind.device)
             one = kind.plan(size, model, batches)
+            if one.is_cut and (longer := kind.longer(model, batches)):
+                one = longer.plan(size, longer.model(size).to(kind.device), batches)
             if best < math.inf and one.parameters > LEARNT * one.unique:
                 return
             yield one

@@ -90,9 +90,7 @@ def most_epochs(model: AnyModel, config: TrainingConfig, tokens: int) -> float:
     """How often a training goes through a corpus of so many tokens; 0: no limit, as where steps are given."""
     if config.steps or not config.minutes:
         return 0.0
-    few, many = model.epochs
-    usual = many if tokens >= MANY else few
-    return usual if config.epochs is None else config.epochs
+    return model.epochs(tokens >= MANY) if config.epochs is None else config.epochs
 
 
 def optimizer(model: AnyModel, config: TrainingConfig, tokens: int = MANY) -> Optimizer:
