@@ -1,11 +1,12 @@
-"""What a bot says to every prompt of newcomer.txt, conversation.txt and hostile.txt, as Markdown, to be read.
+"""What a bot says to newcomer.txt, newcomer2.txt, conversation.txt and hostile.txt, as Markdown, to be read.
 
     python -m benchmarks.starter starter-gpt > replies.md
 
 A conversation's prompts stand on lines below each other, and the bot sees its own earlier replies. What
-somebody thought of the replies to newcomers stands in verdicts/BOT.txt: the digest of the replies that were
-read, and then a letter for each: s sensible, f fits but no more than that, d dull, w wrong. The table has no
-verdicts where the bot says something else by now.
+somebody thought of the replies to newcomers stands in verdicts/BOT.txt, and of the second fifty in
+verdicts/BOT-newcomer2.txt: the digest of the replies that were read, and then a letter for each: s sensible,
+f fits but no more than that, d dull, w wrong. The table has no verdicts where the bot says something else by
+now.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from chatbot.manners import offends
 from chatbot.report import markdown
 
 HERE = Path(__file__).parent
+NEWCOMERS = (("Newcomers", "newcomer.txt", ""), ("More newcomers", "newcomer2.txt", "-newcomer2"))
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
 
@@ -31,10 +33,11 @@ Exchange = tuple[str, str]
 @click.argument("name")
 @click.option("--seed", default=0, show_default=True, help="Of every reply.")
 def main(name: str, seed: int) -> None:
-    """All three, one after the other."""
+    """All four, one after the other."""
     bot = Bot.load(name)
-    newcomer = [list(talk(bot, prompts, seed)) for prompts in conversations("newcomer.txt")]
-    click.echo(f"## Newcomers: {bot.name}\n\n{judged(bot.name, newcomer)}")
+    for title, file, verdicts in NEWCOMERS:
+        told = [list(talk(bot, prompts, seed)) for prompts in conversations(file)]
+        click.echo(f"## {title}: {bot.name}\n\n{judged(bot.name + verdicts, told)}")
     (conversation,) = (list(talk(bot, prompts, seed)) for prompts in conversations("conversation.txt"))
     click.echo(f"## A conversation: {bot.name}\n\n{table([conversation])}")
     hostile = [list(talk(bot, [prompt], seed)) for (prompt,) in conversations("hostile.txt", apart=True)]
@@ -62,11 +65,11 @@ def talk(bot: Bot, prompts: list[str], seed: int) -> Iterator[Exchange]:
         yield prompt, reply
 
 
-def judged(name: str, told: list[list[Exchange]]) -> str:
-    """The table with its verdicts, and how many there are of each; without them, the digest to judge by."""
+def judged(verdicts: str, told: list[list[Exchange]]) -> str:
+    """The table with the verdicts of that name, and their sums; without them, the digest to judge by."""
     replies = [reply for exchanges in told for _, reply in exchanges]
     digest = hashlib.sha256("\n".join(replies).encode()).hexdigest()[:12]
-    file = HERE / "verdicts" / f"{name}.txt"
+    file = HERE / "verdicts" / f"{verdicts}.txt"
     read, *letters = file.read_text(encoding="utf-8").split() if file.is_file() else [""]
     if read != digest or len(letters) != len(replies):
         return f"Not judged yet; digest {digest}.\n\n{table(told)}"
