@@ -71,6 +71,7 @@ CHOICES: Mapping[str, Settings] = {
 OWN: Mapping[str, Mapping[str, Settings]] = {
     "gpt": {
         "dropout": ("gpt.dropout=0.1",),
+        "no dropout": ("gpt.dropout=0",),
         "eight epochs at the most": ("training.epochs=8",),
         "half as deep": ("gpt.layers=2",),
         "half as deep, wider": ("gpt.layers=2", "gpt.width=192", "gpt.heads=3"),
