@@ -511,7 +511,7 @@ def test_explain_takes_a_piece_apart() -> None:
     shown = printed(session)
     assert "<user> ▁hello <end>" in shown
     assert "said before: ▁Hi" in shown
-    assert all(rule in shown for rule in ("no_repeat 3", "top_k 2", "temperature 0.1", "top_p 0.9"))
+    assert all(rule in shown for rule in ("no_repeat 5", "top_k 2", "temperature 0.1", "top_p 0.9"))
     assert "guidance" not in shown
     assert "Drawn: . with" in shown
     assert "(the model alone: 50%)" in shown
@@ -524,7 +524,7 @@ def test_explain_says_of_a_beam_search_what_it_did() -> None:
     commands.run(session, "/explain 1")
     shown = printed(session)
     assert "By a beam search, 3 wide: ▁Hi with 50% (the model alone: 50%)" in shown
-    assert "no_repeat 3" in shown
+    assert "no_repeat 5" in shown
     assert not any(rule in shown for rule in ("Drawn", "temperature", "top_k", "top_p"))
 
 

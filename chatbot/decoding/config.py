@@ -23,7 +23,7 @@ LONGEST = 10_000  # tokens of a reply
 class SamplingConfig:
     """How a reply is drawn. The rules are applied in the order of the fields."""
 
-    no_repeat: int = setting(3, "so many tokens in a row stand in a reply once at the most; 0 for no rule")
+    no_repeat: int = setting(5, "so many tokens in a row stand in a reply once at the most; 0 for no rule")
     no_echo: int = setting(0, "so many tokens in a row are never those of the conversation; 0 for no rule")
     manners: bool = setting(True, "no slurs and none of the worst words (chatbot/manners.txt)")
     bad_words: str = setting("", "words that no reply contains, with commas between them; or none")
