@@ -42,6 +42,8 @@ CONFIG, TOKENIZER, MODEL = "config.json", "tokenizer.model", "model.safetensors"
 TRAINING, METRICS, EVALUATION = "training.safetensors", "metrics.jsonl", "evaluation.json"
 SAMPLES, NOTES = "samples.json", "notes.md"
 FIGURE = "nats_per_word"  # the one that bots are compared by
+LONGEST_NAME = 40  # characters of what a bot calls itself
+CLEARLY = 0.9  # of a unigram model's: a bot that comes to more babbles
 STARTERS = ("starter-seq2seq", "starter-gpt")  # the bots that come with the program, the one to talk to last
 OWN = (CONFIG, TOKENIZER, MODEL, TRAINING, METRICS, EVALUATION, SAMPLES)  # the files that make a bot
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # none on Windows
@@ -93,9 +95,9 @@ class Summary:
 
     @property
     def has_learned(self) -> bool:
-        """Whether it foretells replies better than who only knows how frequent each token is."""
+        """Whether it foretells replies clearly better than who only knows how frequent each token is."""
         figure, floor = self.figures.get(FIGURE), self.floor.get(FIGURE)
-        return figure is None or floor is None or figure < floor
+        return figure is None or floor is None or figure < CLEARLY * floor
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,8 @@ class Checkpoint:
 def introduced(folder: Path) -> str:
     """A bot by the name that it has for itself, if it has one, and by its folder's."""
     with suppress(ChatbotError):  # who loads it will hear of it
-        if own := _read_config(folder).called:
+        own = " ".join(_read_config(folder).called.split())[:LONGEST_NAME]
+        if any(map(str.isalnum, own)):
             return f"{own} ({called(folder)})"
     return called(folder)
 

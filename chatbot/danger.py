@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 from importlib.resources import files
 
@@ -10,7 +11,7 @@ HELP = (
     "If you or somebody else may be in danger, please call your emergency number or talk to a person "
     "you trust. This is only a small program."
 )
-WORD = re.compile(r"\w+")
+WORD = re.compile(r"[^\W_]+")
 
 
 @cache
@@ -22,5 +23,5 @@ def _phrases() -> re.Pattern[str]:
 
 def speaks_of(text: str) -> bool:
     """Whether a phrase of danger.txt stands in a text, whatever its case and punctuation."""
-    plain = re.sub("['’`]", "", text.casefold())
+    plain = re.sub("['’`ʼ´]", "", unicodedata.normalize("NFKC", text.casefold()))
     return bool(_phrases().search(" ".join(WORD.findall(plain))))

@@ -49,7 +49,8 @@ class TrainingError(ChatbotError):
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Say which known word was probably meant, or list them all."""
     choices = sorted(known)
-    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    begun = [choice for choice in choices if word and choice.startswith(word)]
+    near = begun if len(begun) == 1 else difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     if near:
         return f"did you mean '{near[0]}'?"
     return f"known: {', '.join(choices)}" if choices else ""

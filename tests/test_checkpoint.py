@@ -8,12 +8,14 @@ import pickle
 import stat
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +33,7 @@ from chatbot.checkpoint import (
     introduced,
     newest,
 )
+from chatbot.cli import main
 from chatbot.engines.torch import build
 from chatbot.errors import CheckpointError
 from chatbot.tokenizer import Tokenizer
@@ -679,7 +682,7 @@ def test_what_may_not_be_read_is_said(bot: Checkpoint, monkeypatch: pytest.Monke
 def test_one_that_has_learned_nothing_is_talked_to_only_where_there_is_no_other(
     tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
-    figures = {"poor": (9.2, 9.1), "good": (6.1, 9.1), "unknown": (9.2, None)}
+    figures = {"poor": (8.4, 9.1), "good": (6.1, 9.1), "unknown": (9.2, None)}
 
     def bot(name: str) -> Summary:
         own, floor = figures[name]
@@ -708,3 +711,24 @@ def test_what_a_bot_calls_itself_is_kept_when_it_is_packed(tmp_path: Path, token
     assert packed.pack(tmp_path / "again").config.called == "Hoot"
     (tmp_path / "barn" / "config.json").write_text("{")
     assert introduced(packed.folder) == "barn"  # whoever loads it hears of it
+
+
+@pytest.mark.parametrize(("called", "told"), [("   ", "owl"), ("\x1b\x07", "owl"), ("a\n b", "a b (owl)")])
+def test_an_odd_name_of_its_own_is_no_name(
+    called: str, told: str, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    checkpoint = trained(tmp_path / "owl", tokenizer)
+    checkpoint.configure(replace(checkpoint.config, called=called))
+    assert introduced(checkpoint.folder) == told
+    checkpoint.configure(replace(checkpoint.config, called="x" * 3000))
+    assert introduced(checkpoint.folder) == "x" * 40 + " (owl)"
+
+
+@pytest.mark.parametrize("called", ["   ", "\x1b[31m", "x" * 41])
+def test_a_packed_bot_gets_no_odd_name(called: str, tmp_path: Path, tokenizer: Tokenizer) -> None:
+    trained(tmp_path / "owl", tokenizer)
+    result = CliRunner().invoke(
+        main, ["pack", str(tmp_path / "owl"), str(tmp_path / "barn"), "--called", called]
+    )
+    assert result.exit_code == 2
+    assert not (tmp_path / "barn").exists()

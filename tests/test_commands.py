@@ -534,7 +534,7 @@ def test_a_piece_is_not_parted_from_its_number(width: int) -> None:
     session = Session.of(scripted_bot("Hi you there, how are you all today?"), console)
     talked(session, "hello")
     with suppress(ChatbotError):  # what it learned from is not there
-        commands.run(session, "/why nowhere")
+        commands.run(session, "/why")
     commands.run(session, "/explain 2")
     lines = printed(session).partition("Drawn: ")[0].splitlines()
     assert not [line for line in lines if re.match(r"(\w+( \S+)?)? +[\d.]+%|[\d.]+%", line)]
@@ -592,3 +592,81 @@ def test_a_conversation_that_was_loaded_has_no_reply_to_look_into(session: Sessi
     with pytest.raises(ChatbotError) as error:
         commands.run(session, "/attention")
     assert "of those before, only the words were kept" in commands.problem(error.value)
+
+
+def test_a_conversation_with_two_bots_says_which_said_what(session: Session, tmp_path: Path) -> None:
+    session.turns = (Turn("user", "old"), Turn("bot", "Hm."))
+    session.add("hello", "Hi.", "owl")
+    session.add("you?", "Hoo.", "parrot")
+    assert session.voices == ("", "", "", "owl", "", "parrot")
+    for kind in ("md", "html", "jsonl"):
+        transcript.write(tmp_path / f"talk.{kind}", session.turns, "owl", session.voices)
+    markdown = (tmp_path / "talk.md").read_text()
+    assert markdown.startswith("# A conversation with owl and parrot\n")
+    assert "**owl:** Hm" in markdown  # where it is not known, the one who talks now
+    assert "**parrot:** Hoo" in markdown
+    page = (tmp_path / "talk.html").read_text()
+    assert '<p class="bot" title="parrot">Hoo.</p>' in page
+    [told] = (tmp_path / "talk.jsonl").read_text().splitlines()
+    assert [turn.get("bot") for turn in json.loads(told)["turns"]] == [None] * 5 + ["parrot"]
+    assert transcript.read(tmp_path / "talk.jsonl") == session.turns
+    commands.run(session, "/undo")
+    session.add("well?", "Hi.", "owl")
+    assert session.voices == ("", "", "", "owl", "", "owl")
+
+
+def test_what_is_said_otherwise_is_drawn_as_usual(session: Session) -> None:
+    session.turns = (Turn("user", "hello"), Turn("bot", "Hi."))
+    commands.run(session, "/regen")
+    assert session.again == 1
+    session.turns = (Turn("user", "hello"), Turn("bot", "Ho."))
+    commands.run(session, "/edit good morning")
+    assert session.again == 0
+
+
+def test_a_refused_comparison_changes_nothing(session: Session) -> None:
+    other = scripted_bot("Hoo.", name="owl")
+    session.load = lambda name: other if name == "owl" else session.bot
+    commands.run(session, "/compare owl")
+    before = session.rivals
+    with pytest.raises(ChatbotError, match="compared with itself"):
+        commands.run(session, f"/compare {session.bot.name}")
+    assert session.rivals == before
+
+
+def test_what_was_set_holds_for_a_rival_that_comes_later(session: Session) -> None:
+    session.load = lambda name: scripted_bot("Hoo.", name=name)
+    commands.run(session, "/set temperature 0.9")
+    commands.run(session, "/compare owl")
+    assert [rival.sampling.temperature for rival in session.rivals] == [0.9, 0.9]
+
+
+def test_where_replies_go_to_a_file_none_can_be_compared(session: Session) -> None:
+    session.console = Console(stderr=True)
+    with pytest.raises(ChatbotError, match="no choosing"):
+        commands.run(session, "/compare owl")
+
+
+def test_who_wants_to_forget_can_though_nothing_more_is_kept(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.log = keeping.fresh()
+    session.turns = (Turn("user", "hello"), Turn("bot", "Hi."))
+
+    def no_room() -> keeping.Log:
+        raise ChatbotError("cannot be made")
+
+    monkeypatch.setattr(keeping, "fresh", no_room)
+    with pytest.raises(ChatbotError):
+        commands.run(session, "/clear")
+    assert not session.turns
+    assert session.log is None
+
+
+def test_commands_are_known_in_capitals_and_settings_by_their_beginning(session: Session) -> None:
+    commands.run(session, "/SET")
+    with pytest.raises(ConfigError) as error:
+        commands.run(session, "/set temp 0.8")
+    assert "did you mean 'temperature'" in commands.problem(error.value)
+    commands.run(session, "/set manners")
+    assert re.search(r"manners +on ", printed(session))

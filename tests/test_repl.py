@@ -538,3 +538,27 @@ def test_a_line_on_help_stands_below_the_reply() -> None:
         told = " ".join(talk.screen.getvalue().split())
         assert told.count("please call your emergency number") == 1
         assert talk.out.getvalue() == "Hi.\nHi.\n"
+
+
+def test_a_hostile_name_in_a_kept_conversation_is_harmless() -> None:
+    file = keeping.folder() / "talk.jsonl"
+    file.parent.mkdir(parents=True)
+    turns = [{"speaker": "user", "text": "hello"}, {"speaker": "bot", "text": "Hi."}]
+    file.write_text(json.dumps({"turns": turns, "bot": "evil\x1b[2J\x1b]0;x\x07"}) + "\n")
+
+    def go_on(session: Session) -> None:
+        session.log, session.turns = keeping.resumed()
+
+    with conversation("", "Fine.", prepare=go_on) as talk:
+        told = talk.screen.getvalue()
+        assert "evil" in told
+        assert "\x1b[2J" not in told
+        assert "\x07" not in told
+    file.write_text(json.dumps({"turns": turns, "bot": "x" * 5000}) + "\n")
+    assert transcript.bot_of(file) == ""
+
+
+def test_of_a_prompt_that_is_too_long_it_is_told_that_only_the_end_was_read() -> None:
+    with conversation("hello " * 400 + ENTER + "hello" + ENTER) as talk:
+        told = " ".join(talk.screen.getvalue().split())
+        assert told.count("Only the end of that was read") == 1

@@ -156,8 +156,20 @@ def test_what_is_looked_at_most_is_there_in_any_width(shares: list[float], width
     line = strip.text(shares, width, colour=False).plain
     assert len(line) <= width
     most = max(i for i in range(6) if shares[i] >= STEPS[-1] * max(shares))
-    if max(shares) and width >= 12:
+    if max(shares) and width >= 20:  # where no word is cut
         assert f"{strip.words[most][0].text}█" in line
+        assert any(word.text in line.rpartition("│")[2] for word, _ in strip.words if word.turn == 2)
+
+
+@pytest.mark.parametrize("width", [8, 12, 20, 40])
+def test_a_word_that_is_too_wide_is_cut_and_keeps_nothing_out(width: int) -> None:
+    start = next(events("see Llanfairpwllgwyngyllgogerychwyrndrobwll now", "Yes."))
+    assert isinstance(start, ReplyStart)
+    line = Strip(start).text([0, 1.0, 0.5], width, colour=False).plain
+    assert len(line) <= width
+    assert line.count("Llan") == (width > 12)
+    assert "…█" in line
+    assert "now▓" in line or width < 12
 
 
 def test_colour_needs_no_shades_and_no_colour_needs_no_tints() -> None:

@@ -195,7 +195,8 @@ def test_a_paste_of_200_lines_is_one_prompt(chat: Open) -> None:
     screen.wait_for("line 199")
     screen.press("\r")
     screen.open(2)
-    assert screen.said[-2:] == ["  line 199", "Hi there."]
+    assert screen.said[-3:-1] == ["  line 199", "Hi there."]
+    assert screen.said[-1].startswith("Only the end of that was read")
     screen.enter("/save talk.jsonl")
     [told] = Path("talk.jsonl").read_text().splitlines()
     assert json.loads(told)["turns"][0]["text"] == " ".join(lines)
@@ -496,11 +497,7 @@ def test_the_map_of_a_long_prompt_on_a_narrow_screen_is_in_bands(chat: Open) -> 
     shown = screen.said[screen.said.index("> /attention") + 1 :]
     assert all(len(line) <= 30 for line in shown)
     assert sum("there." in line for line in shown) >= 2  # a row in each band
-    assert [word for word in " ".join(shown).split() if word in ("one", "seven", "marks")] == [
-        "one",
-        "seven",
-        "marks",
-    ]
+    assert [word for word in " ".join(shown).split() if word in ("one", "seven")] == ["one", "seven"]
 
 
 @pytest.mark.parametrize("columns", [10, 20, 30, 80])
@@ -545,7 +542,7 @@ def test_a_narrow_dumb_terminal_gets_lines_that_fit(start: Open) -> None:
     for typed in ("/attention map", "one two three four five six seven eight"):
         screen.wait(lambda: screen.lines[screen.emulator.cursor.y] == ">", "a prompt")
         screen.press(f"{typed}\r")
-    screen.wait_for("marks", "most")
+    screen.wait_for("most")
     assert screen.leave() == 0
     shown = screen.raw.decode().partition("eight\r\n")[2].splitlines()
     assert max(map(len, shown)) <= 40

@@ -91,6 +91,8 @@ def attend(
     """Reply, look again by the method, and show it or write it down."""
     if text is None:  # a single argument is what to reply to
         name, text = None, _alone(name or "")
+    elif name and not is_bot(name) and is_bot(text):
+        raise click.UsageError(f"The bot comes first: chatbot attend {printable(text)} TEXT")
     if not batch.has_words(text):
         raise click.UsageError("There is nothing to reply to: give a TEXT with words.")
     files = {kind: path for kind, path in (("png", png), ("svg", svg), ("html", html)) if path is not None}

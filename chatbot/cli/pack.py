@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chatbot.checkpoint import Checkpoint, find
+from chatbot.checkpoint import LONGEST_NAME, Checkpoint, find
 from chatbot.terminal.text import printable
 
 
@@ -23,6 +23,12 @@ from chatbot.terminal.text import printable
 )
 def pack(name: str, folder: Path, called: str) -> None:
     """Say how large it became."""
+    if called and not (
+        called.isprintable() and len(called) <= LONGEST_NAME and any(map(str.isalnum, called))
+    ):
+        raise click.BadParameter(
+            f"a name has letters, and {LONGEST_NAME} at the most.", param_hint="--called"
+        )
     packed = Checkpoint.load(find(name)).pack(folder, called)
     size = sum(file.stat().st_size for file in packed.folder.iterdir())
-    click.echo(printable(f"{packed.folder}: {size / 1e6:.1f} MB"))
+    click.echo(printable(f"{packed.folder}: {size / 1e6:.1f} MB; talk to it: chatbot chat {packed.folder}"))

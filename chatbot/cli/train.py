@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 
 LEARNED_NOTHING = (
-    "word frequencies alone foretell replies as well. Give it more --time, or let it go on with --resume "
-    "and a longer one; beginning with what a bot knows takes less: --from starter-gpt"
+    "how frequent each word is foretells replies nearly as well. Give it more --time, or let it go on with "
+    "--resume and a longer one; beginning with what a bot knows takes less: --from starter-gpt"
 )
 
 
@@ -339,7 +339,7 @@ def _look_at(folder: Path, prepared: Prepared, device: str) -> None:
             found = first_look(Bot.load(folder, device, "torch"), prepared.validation, progress)
         say(f"{folder.name} is {found}")
     else:
-        say(f"{folder.name} has learned nothing yet: {LEARNED_NOTHING}")
+        say(f"{folder.name} has learned next to nothing yet: {LEARNED_NOTHING}")
     say(f"talk to it: chatbot chat {folder.name}")
     default, other = newest(there), newest([one for one in there if one is not bot])
     if default and other:

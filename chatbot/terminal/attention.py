@@ -116,11 +116,13 @@ class Glyphs:
 
 
 BLOCKS = Glyphs(" ░▒▓█", "│", "…")
-ASCII = Glyphs(" .+*#", "|", "~")  # for consoles whose encoding has no blocks
+ASCII = Glyphs(" -+*#", "|", "~")  # for consoles whose encoding has no blocks
 
 # From cold to hot; every one of them is legible on black and on white.
 STYLES = ("", "color(67)", "color(97)", "color(168)", "color(202)")
 STEPS = (0.1, 0.3, 0.5, 0.75)  # where the shades begin, as shares of the strongest weight in the map
+FAINT = 1  # the darkest shade of an earlier turn that is not drawn
+LEAST = 0.005  # what "1%" begins with
 
 TITLE = "attention: {}, averaged over a word's tokens"
 MARKS_LABEL = "marks"  # the share on speaker and end marks, which are no words
@@ -195,10 +197,10 @@ class _Layout:
             yield Text(left_out, style="dim")
 
     def _turns(self) -> set[int]:
-        """The turns that are drawn: those with a word that is lit anywhere, and the last."""
+        """The turns that are drawn: those with a word that is more than faint anywhere, and the last."""
         columns = self.attention.columns
         most = [max(row.weights[i] for row in self.attention.rows) for i in range(len(columns))]
-        lit = {word.turn for word, weight in zip(columns, most, strict=True) if self._level(weight)}
+        lit = {word.turn for word, weight in zip(columns, most, strict=True) if self._level(weight) > FAINT}
         return lit | {columns[-1].turn} if columns else lit
 
     def _left_out(self) -> str:
@@ -206,7 +208,7 @@ class _Layout:
         count = len({word.turn for word in self.attention.columns} - self.drawn)
         if not count:
             return ""
-        least = STEPS[0] * self.strongest
+        least = STEPS[FAINT] * self.strongest
         turns = "1 turn is" if count == 1 else f"{count} turns are"
         return f"{turns} not drawn: no word there got {least:.1%} of any word's attention"
 
@@ -220,7 +222,8 @@ class _Layout:
             speaker = "you" if word.speaker == "user" else printable(word.speaker)
             yield _Column(word.text, width, i, f"{speaker}:", word.turn != turn)
             turn = word.turn
-        yield _Column(MARKS_LABEL, min(widest, len(MARKS_LABEL)), None, "", True)
+        if any(row.marks >= LEAST for row in self.attention.rows):  # some families look at none
+            yield _Column(MARKS_LABEL, min(widest, len(MARKS_LABEL)), None, "", True)
 
     def _line(
         self, label: str, band: Sequence[_Column], cell: Callable[[_Column], Cell], starts_only: bool = False

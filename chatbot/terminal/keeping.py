@@ -52,7 +52,7 @@ class Log:
                 Path(self._lock.lock_file).unlink()
             self._lock.release()
 
-    def write(self, turns: Sequence[Turn], bot: str) -> None:
+    def write(self, turns: Sequence[Turn], bot: str, voices: Sequence[str] = ()) -> None:
         """Write what was said so far: nothing said, no file. What was spoiled stays beside it as it was."""
         try:
             if self.spoiled:
@@ -63,7 +63,7 @@ class Log:
         except OSError as error:
             raise ChatbotError(f"{self.file} cannot be written: {error.strerror or error}") from None
         if turns:
-            transcript.write(self.file, turns, bot)
+            transcript.write(self.file, turns, bot, voices)
 
     def spare(self) -> Path:
         """Another name for the file, that is free and no conversation's."""

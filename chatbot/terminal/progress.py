@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from time import monotonic
 
 from rich.console import Console
@@ -31,6 +32,7 @@ LINE = "step {step}  {done}  loss {loss} nats/token  rate {rate}  {speed}  {left
 NARROW, WIDE = 90, 130  # columns from which on there is room for more than the loss, and for everything
 BARS = "▁▂▃▄▅▆▇█"
 POINTS = 20  # of the curve
+LONGEST_SAMPLE = 70  # characters
 
 Advance = Callable[[int, int], None]  # (done, total); a total of 0 is not known
 Begin = Callable[[str], Advance]
@@ -98,7 +100,7 @@ def describe(event: Event) -> str:
             return f"step {event.step}  {duration(event.seconds)}  validation {figures}{mark}"
         case Sampled():
             return "\n".join(
-                f"    {prompt}  ->  {' '.join(reply.split()) or '(no words)'}"
+                f"    {prompt}  ->  {shorten(reply, LONGEST_SAMPLE, placeholder=' ...') or '(no words)'}"
                 for prompt, reply in event.replies
             )
         case Saved():

@@ -34,8 +34,8 @@ from rich.text import Text
 
 from chatbot import danger, paths
 from chatbot.bot import Bot
+from chatbot.corpus.cleaning import clean_text
 from chatbot.decoding import USUAL, style_of
-from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
 from chatbot.terminal import batch, commands, comparing, replies, transcript
@@ -156,21 +156,26 @@ class Repl:
         else:
             reply, told = self.answered(text, bot, self.live and bool(self.session.attention))
             self.tell(reply, told)
+        if is_cut(text, reply, bot):
+            self.say("Only the end of that was read: it is longer than what the bot sees at once.")
         if danger.speaks_of(text):
             self.session.console.print(Text(danger.HELP))
         self.session.last, self.session.last_bot = reply, bot
         if reply.text:  # an exchange without words is none
-            asked = self.session.asked(text)
-            self.session.turns = (*asked.turns, Turn("bot", reply.text))
+            self.session.add(text, reply.text, bot.name)
             if self.session.log:
-                self.kept(self.session.log.write, self.session.turns, bot.name)
+                self.kept(
+                    self.session.log.write, self.session.turns, self.session.bot.name, self.session.voices
+                )
         self.session.console.print()
 
     def kept(self, write: Callable[..., None], *what: Any) -> None:  # Any: whatever it writes
         """Write to disk; where that cannot be, the conversation goes on."""
         try:
             write(*what)
+            self.session.is_kept = True
         except ChatbotError as error:
+            self.session.is_kept = False
             self.say(commands.problem(error))
 
     def answered(self, text: str, bot: Bot, with_strip: bool = False) -> tuple[Reply, str]:
@@ -205,6 +210,9 @@ class Repl:
             self.say(f"{number}:")
             made.append(self.answered(text, rivals[i]))  # no strip: who knows the bots would know them by it
         answer = self.session.ask(comparing.QUESTION)
+        while answer not in ("", comparing.EQUAL, *comparing.ANSWERS):
+            self.say("Only 1, 2, = or Enter; commands come after it.")
+            answer = self.session.ask(comparing.QUESTION)
         names = [rivals[i].name for i in order]
         if answer in comparing.ANSWERS or answer == comparing.EQUAL:
             better = comparing.ANSWERS.get(answer)
@@ -231,8 +239,8 @@ class Repl:
             self.say("(no words)")
 
     def say(self, text: str) -> None:
-        """A line that is not the bot's."""
-        self.session.console.print(Text(text, style="dim"))
+        """A line that is not the bot's. It may quote what comes from a file."""
+        self.session.console.print(Text(printable(text), style="dim"))
 
     def ask(self, question: str) -> str:
         """Ask the user; the answer is kept in no history, and Ctrl-C or Ctrl-D answers nothing."""
@@ -303,8 +311,15 @@ def status(name: str, session: Session) -> str:
     names = " or ".join(printable(one.name) for one in session.rivals or (bot,))
     style = style_of(session.sampling, bot.styles)
     drawn = style if style not in ("", USUAL) else f"temperature {session.sampling.temperature:g}"
-    parts = [drawn, *told, *(["kept"] if session.log else []), "/help"]
+    parts = [drawn, *told, *(["kept"] if session.log and session.is_kept else []), "/help"]
     return fitting([names, *parts], session.console.width)
+
+
+def is_cut(text: str, reply: Reply, bot: Bot) -> bool:
+    """Whether the bot did not see all of what was said last."""
+    last = max((piece.turn for piece in reply.prompt), default=0)
+    read = sum(piece.turn == last and not piece.mark for piece in reply.prompt)
+    return read < len(bot.responder.tokenizer.encode(clean_text(text)))
 
 
 def seen(reply: Reply, session: Session) -> str:

@@ -85,7 +85,11 @@ class Session:
     lens: tuple[Checkpoint, Lens] | None = None
     verbose: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)  # of the last reply
+    is_kept: bool = True  # whether the log could be written last
     kept: set[Path] = field(default_factory=set)  # files that this conversation was saved in
+    voices: tuple[
+        str, ...
+    ] = ()  # which bot said each turn; nothing for the user's, and where it is not known
 
     @classmethod
     def of(cls, bot: Bot, console: Console, attention: Look = "") -> Session:
@@ -139,15 +143,24 @@ class Session:
 
     def begin(self, turns: tuple[Turn, ...] = ()) -> None:
         """Another conversation. What was kept or saved of this one stays as it is."""
-        if self.log:
-            before, self.log = self.log, keeping.fresh()
-            before.close()
+        log, self.log = self.log, None
         self.turns, self.waiting, self.last, self.again = turns, "", None, 0
+        self.voices = ()
         self.kept.clear()
+        if log:  # last: whoever wants to forget can, though nothing more may be kept
+            log.close()
+            self.log = keeping.fresh()
 
     def asked(self, text: str) -> Dialogue:
         """The conversation with this said last."""
         return Dialogue((*self.turns, Turn(USER, text)))
+
+    def add(self, text: str, reply: str, bot: str) -> None:
+        """Take an exchange into the conversation."""
+        before = len(self.turns)
+        known = self.voices[:before]
+        self.voices = (*known, *[""] * (before - len(known)), "", bot)
+        self.turns = (*self.asked(text).turns, Turn(BOT, reply))
 
     def varied(self, sampling: SamplingConfig) -> SamplingConfig:
         """The sampling of a prompt's next answer: each time a little freer, or it would often be the same.
@@ -169,9 +182,11 @@ class Session:
     def put_back(self, before: Session) -> None:
         """Have the exchange again that was taken back, and the reply to look into."""
         self.turns, self.last, self.last_bot = before.turns, before.last, before.last_bot
+        self.voices = before.voices
 
     def take_back(self) -> str:
         """Forget what the user said last, and the reply; give what it was, nothing if nothing was said."""
+        self.again = 0
         if self.waiting:
             text, self.waiting = self.waiting, ""
             return text

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from chatbot.interrupts import uninterrupted
 from chatbot.replying import Event, Reply, ReplyStart, TokenEvent
-from chatbot.terminal.attention import ASCII, BLOCKS, STEPS, STYLES, Glyphs, prompt_words
+from chatbot.terminal.attention import ASCII, BLOCKS, NARROWEST, STEPS, STYLES, Glyphs, prompt_words
 from chatbot.terminal.replies import Write
 
 LINE, CUT = -1, -2  # parts of the strip that are no words
@@ -55,23 +55,29 @@ class Strip:
         levels = [sum(share >= step * strongest for step in STEPS) if strongest else 0 for share in shares]
         order = self._order(levels)
         shades = 0 if colour else 1  # columns behind a word
+        widest = max(NARROWEST, width // 3)  # so that no word keeps all others out
 
         def fits(count: int) -> bool:
             parts = self._parts(order[:count])
-            return sum(self._width(part, levels, shades) + 1 for part in parts) <= width + 1
+            return sum(self._width(part, levels, shades, widest) + 1 for part in parts) <= width + 1
 
         count = len(order)
         if not fits(count):
             count = bisect(range(1, count), False, key=lambda count: not fits(count))
         if order and not count:
-            return _cut(self._shown(order[0], levels, colour), width)
-        shown = [self._shown(part, levels, colour) for part in self._parts(order[:count])]
+            return _cut(self._shown(order[0], levels, colour, widest), width)
+        shown = [self._shown(part, levels, colour, widest) for part in self._parts(order[:count])]
         return _joined(*[piece for text in shown for piece in (text, " ")][:-1])
 
     def _order(self, levels: Sequence[int]) -> list[int]:
         """The words, darkest first, of equals the last. Of earlier turns, those that are looked at."""
         places = [i for i, (word, _) in enumerate(self.words) if levels[i] or word.turn == self._last]
-        return sorted(places, key=lambda i: (-levels[i], -i))
+        order = sorted(places, key=lambda i: (-levels[i], -i))
+        of_last = [i for i in order[1:] if i >= self._opening]
+        if of_last and order[0] < self._opening:  # something of the last turn is always there
+            order.remove(of_last[0])
+            order.insert(1, of_last[0])
+        return order
 
     def _parts(self, chosen: Sequence[int]) -> list[int]:
         """The chosen words; marks where others are left out of the last turn, or between two of one turn."""
@@ -85,13 +91,16 @@ class Strip:
             before = i
         return [*parts, CUT] if 0 <= before < len(self.words) - 1 else parts
 
-    def _width(self, part: int, levels: Sequence[int], shades: int) -> int:
-        return 1 if part < 0 else self._widths[part] + (shades if levels[part] else 0)
+    def _width(self, part: int, levels: Sequence[int], shades: int, widest: int) -> int:
+        return 1 if part < 0 else min(widest, self._widths[part]) + (shades if levels[part] else 0)
 
-    def _shown(self, part: int, levels: Sequence[int], colour: bool) -> Text:
+    def _shown(self, part: int, levels: Sequence[int], colour: bool, widest: int) -> Text:
         if part < 0:
             return Text(self.glyphs.line if part == LINE else self.glyphs.cut, "dim")
-        return self._word(self.words[part][0].text, levels[part], colour)
+        text = self.words[part][0].text
+        if self._widths[part] > widest:
+            text = set_cell_size(text, widest - 1) + self.glyphs.cut
+        return self._word(text, levels[part], colour)
 
     def _word(self, text: str, level: int, colour: bool) -> Text:
         if colour:

@@ -19,48 +19,69 @@ from chatbot.terminal import files
 from chatbot.terminal.text import escaped, printable
 
 LAST = 6  # turns that are shown of a conversation that goes on
+LONGEST_NAME = 100  # characters; no bot's is longer
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~])")
 
 
-def as_jsonl(turns: Sequence[Turn], bot: str) -> str:
-    """A line of the corpus format `jsonl`."""
-    said = [{"speaker": turn.speaker, "text": turn.text} for turn in turns]
+def as_jsonl(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
+    """A line of the corpus format `jsonl`; a turn that another bot said names it."""
+    said = [
+        {"speaker": turn.speaker, "text": turn.text, **({"bot": voice} if voice != bot else {})}
+        if turn.speaker != "user"
+        else {"speaker": turn.speaker, "text": turn.text}
+        for turn, voice in zip(turns, voices, strict=True)
+    ]
     return escaped(json.dumps({"turns": said, "bot": bot}, ensure_ascii=False)) + "\n"
 
 
-def as_markdown(turns: Sequence[Turn], bot: str) -> str:
+def as_markdown(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
     """A paragraph a turn; what Markdown would read as its own signs is escaped."""
-    title = MARKDOWN.sub(_escape, printable(bot))
     lines = [
-        f"**{'you' if turn.speaker == 'user' else title}:** {MARKDOWN.sub(_escape, printable(turn.text))}"
-        for turn in turns
+        f"**{'you' if turn.speaker == 'user' else _marked(voice)}:** {_marked(turn.text)}"
+        for turn, voice in zip(turns, voices, strict=True)
     ]
-    return f"# A conversation with {title}\n\n" + "\n\n".join(lines) + "\n"
+    return f"# A conversation with {_marked(_all(turns, bot, voices))}\n\n" + "\n\n".join(lines) + "\n"
 
 
-def as_html(turns: Sequence[Turn], bot: str) -> str:
+def _marked(text: str) -> str:
+    return MARKDOWN.sub(_escape, printable(text))
+
+
+def _all(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
+    """Every bot that spoke."""
+    spoke = [voice for turn, voice in zip(turns, voices, strict=True) if turn.speaker != "user"]
+    return " and ".join(dict.fromkeys(spoke)) or bot
+
+
+def as_html(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
     """A page that needs nothing beside it; its template escapes everything."""
     import jinja2  # slow to import
 
     environment = jinja2.Environment(loader=jinja2.PackageLoader("chatbot", "terminal"), autoescape=True)
-    said = [Turn(turn.speaker, printable(turn.text)) for turn in turns]
-    return environment.get_template("transcript.html").render(bot=printable(bot), turns=said)
+    said = [
+        (turn.speaker == "user", printable(turn.text), printable(voice))
+        for turn, voice in zip(turns, voices, strict=True)
+    ]
+    told = printable(_all(turns, bot, voices))
+    return environment.get_template("transcript.html").render(bot=told, turns=said)
 
 
 def _escape(found: re.Match[str]) -> str:
     return f"\\{found[1]}" if found[1] not in ".-!" else found[1]
 
 
-Write = Callable[[Sequence[Turn], str], str]
+Write = Callable[[Sequence[Turn], str, Sequence[str]], str]
 KINDS: dict[str, Write] = {".jsonl": as_jsonl, ".md": as_markdown, ".html": as_html}
 KINDS_SAID = ", ".join(KINDS)
 
 
-def write(file: Path, turns: Sequence[Turn], bot: str) -> None:
+def write(file: Path, turns: Sequence[Turn], bot: str, voices: Sequence[str] = ()) -> None:
     """Write a conversation in the kind that the file's name ends with, for its owner's eyes only.
 
-    The whole file or nothing.
+    voices: which bot said each turn; where that is not told, `bot` did. The whole file or nothing.
     """
+    known = [*voices, *[""] * len(turns)][: len(turns)]
+    spoken = [voice or bot for voice in known]
     kind = KINDS.get(file.suffix.lower())
     if kind is None:
         raise ChatbotError(f"'{file.name}' says no kind of file", f"let it end with one of {KINDS_SAID}")
@@ -68,7 +89,7 @@ def write(file: Path, turns: Sequence[Turn], bot: str) -> None:
     try:
         partial.unlink(missing_ok=True)
         with open(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as opened:
-            opened.write(kind(turns, bot).encode("utf-8", "replace"))
+            opened.write(kind(turns, bot, spoken).encode("utf-8", "replace"))
         partial.replace(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -85,8 +106,9 @@ def bot_of(file: Path) -> str:
     for line in reversed(file.read_text(encoding="utf-8", errors="replace").splitlines()):
         with suppress(ValueError, RecursionError):  # a torn line
             last = json.loads(line)
-            named = last.get("bot") if isinstance(last, dict) else None
-            return named if isinstance(named, str) else ""
+            if isinstance(last, dict) and "turns" in last:
+                named = last.get("bot")
+                return named if isinstance(named, str) and len(named) <= LONGEST_NAME else ""
     return ""
 
 

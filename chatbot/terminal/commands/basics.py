@@ -14,6 +14,7 @@ from chatbot.terminal.commands.table import COMMANDS, command
 from chatbot.terminal.session import Session
 from chatbot.terminal.text import nats_per_word, printable
 
+SHOWN = {None: "none", "": "none", True: "on", False: "off"}
 SETTINGS = tuple(field.name for field in fields(SamplingConfig))
 
 KEYS = {
@@ -103,7 +104,7 @@ def settings(sampling: SamplingConfig, names: tuple[str, ...]) -> Table:
     for setting in fields(sampling):
         if setting.name in names:
             value = getattr(sampling, setting.name)
-            shown = "none" if value in (None, "") else str(value)
+            shown = SHOWN.get(value, str(value)) if isinstance(value, (bool, str, type(None))) else str(value)
             table.add_row(Text(setting.name), Text(shown), Text(setting.metadata["help"], style="dim"))
     return table
 

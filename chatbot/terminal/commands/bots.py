@@ -34,10 +34,7 @@ def model(session: Session, argument: str) -> None:
     if not argument:
         session.console.print(_bots(session))
         return
-    before, saved = session.sampling, _saved(session.bot)
-    bot = session.load(argument)
-    changed = {name: value for name, value in vars(before).items() if value != getattr(saved, name)}
-    session.bot = bot.with_sampling(_with(bot.sampling, changed))
+    bot = session.bot = _loaded(session, argument)
     session.rivals, session.last, session.last_bot = (), None, None
     session.console.print(Text(printable(f"This is {checkpoint.introduced(bot.checkpoint.folder)} now.")))
 
@@ -57,18 +54,27 @@ def compare(session: Session, argument: str) -> None:
         return
     if not 1 <= len(asked) <= 2:
         raise ChatbotError("/compare takes one bot or two", f"there are: {', '.join(names()) or 'none'}")
-    rivals = tuple(session.load(name) for name in asked)
-    session.rivals = rivals if len(rivals) == 2 else (session.bot, *rivals)
-    if session.rivals[0].name == session.rivals[1].name:
-        session.rivals = ()
+    if session.console.stderr:
+        raise ChatbotError("there is no choosing where the replies go to a file", "leave out the redirection")
+    loaded = tuple(_loaded(session, name) for name in asked)
+    rivals = loaded if len(loaded) == 2 else (session.bot, *loaded)
+    one, other = (printable(rival.name) for rival in rivals)
+    if one == other:
         raise ChatbotError("a bot cannot be compared with itself", f"there are: {', '.join(names())}")
-    one, other = (printable(rival.name) for rival in session.rivals)
+    session.rivals = rivals
     session.console.print(
         Text(
             f"{one} and {other} both answer from now on, in a new order each time. Say which reply is "
             "better, and you see whose it was; the conversation goes on with it. /compare off ends it."
         )
     )
+
+
+def _loaded(session: Session, name: str) -> Bot:
+    """A bot, with what was set in this conversation."""
+    before, saved, bot = session.sampling, _saved(session.bot), session.load(name)
+    changed = {key: value for key, value in vars(before).items() if value != getattr(saved, key)}
+    return bot.with_sampling(_with(bot.sampling, changed))
 
 
 def _saved(bot: Bot) -> SamplingConfig:

@@ -26,7 +26,7 @@ def undo(session: Session, argument: str) -> None:
     text = _taken_back(session)
     session.console.print(Text(f"Taken back: {printable(text)}"))
     if session.log:
-        session.log.write(session.turns, session.replier.name)
+        session.log.write(session.turns, session.bot.name, session.voices)
 
 
 @command(
@@ -43,7 +43,8 @@ def edit(session: Session, argument: str) -> str | None:
         return None
     if before:
         session.take_back()
-    session.console.print(Text(f"> {text}"))
+    if not argument:  # else it stands there already
+        session.console.print(Text(f"> {text}"))
     return text
 
 
@@ -61,7 +62,7 @@ def save(session: Session, argument: str) -> None:
     file = files.named(argument)
     if files.exists(file) and file not in session.kept:
         raise ChatbotError(f"{file} is there already", "give the conversation another name")
-    transcript.write(file, session.turns, session.bot.name)
+    transcript.write(file, session.turns, session.bot.name, session.voices)
     session.kept.add(file)
     session.console.print(Text(printable(f"{len(session.turns)} turns written to {file}")))
 

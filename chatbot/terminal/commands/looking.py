@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from chatbot.nearest import Nearest
 
 DIGITS = 9  # of a number that is typed
+# From which share of its words on a reply is taken for what.
+COPIED = (
+    (0.95, "as good as copied"),
+    (0.6, "much of it learned as it is"),
+    (0.0, "mostly put together anew"),
+)
 LOOKS: dict[str, Look] = {"on": "strip", "map": "map", "off": ""}
 SHOWN = (*LOOKS, "heads", "layers", *METHODS)
 
@@ -96,16 +102,19 @@ def _lens(session: Session) -> Lens:
 def why(session: Session, argument: str) -> None:
     """Show whether the reply was learned or copied."""
     reply = _last(session)
+    if argument:  # first: it may not be there
+        session.nearest = _nearest(session, argument)
     session.console.print(Listed(_probabilities(reply.tokens)))
-    if session.nearest is None or argument:
+    if session.nearest is None:
         session.nearest = _nearest(session, argument)
     found = session.nearest.find(session.answered_last() if reply.text else session.said_last(), reply.text)
     session.console.print(Text("nearest in what it learned from:", style="dim"))
     session.console.print(Text(printable(f"> {found.prompt}")))
     session.console.print(Text(printable(found.reply)))
-    told = (
-        f"{found.common} of the reply's {found.words} words are the same; similarity {found.similarity:.2f}"
-    )
+    share = found.common / max(1, found.words)
+    verdict = next(told for least, told in COPIED if share >= least)
+    told = f"{found.common} of the reply's {found.words} words are the same: {verdict}"
+    told += f"; similarity {found.similarity:.2f}"
     session.console.print(Text(told, style="dim"))
 
 

@@ -51,6 +51,7 @@ def command(*names: str, arguments: str = "", help: str, values: Values = no_val
 def run(session: Session, line: str) -> str | None:
     """Run a line that begins with a slash; what it gives is to be said. EOFError: the user wants to leave."""
     name, _, argument = line.removeprefix("/").partition(" ")
+    name = name.lower()
     if name not in COMMANDS:
         raise ChatbotError(f"Unknown command '/{name}'. Type /help for help.", _nearest(name))
     argument = argument.strip()
