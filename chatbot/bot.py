@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,15 @@ class Bot:
         """How its replies are drawn unless a call says otherwise."""
         return self.responder.sampling
 
+    @cached_property  # the status line asks at every key
+    def usual(self) -> SamplingConfig:
+        """How its replies are drawn where nobody changes anything: as it was saved."""
+        return from_dict(SamplingConfig, self.checkpoint.config.sampling, "sampling")
+
     @property
     def styles(self) -> Styles:
         """Its ways of replying by name: its usual one, the program's, and those that were saved with it."""
-        saved = from_dict(SamplingConfig, self.checkpoint.config.sampling, "sampling")
-        return {USUAL: to_dict(saved), **STYLES, **self.checkpoint.config.styles}
+        return {USUAL: to_dict(self.usual), **STYLES, **self.checkpoint.config.styles}
 
     def with_sampling(self, sampling: SamplingConfig) -> Bot:
         """The same bot with other sampling."""

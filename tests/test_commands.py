@@ -353,7 +353,7 @@ def test_of_several_conversations_in_a_file_the_others_are_not_lost() -> None:
     log.write((Turn("user", "hello"), Turn("bot", "Hi.")), "parrot")
     log.close()
     log.file.write_text(both := 2 * log.file.read_text())
-    resumed, turns = keeping.resumed()
+    resumed, turns, _ = keeping.resumed()
     assert "holds 2 conversations, of which the last goes on" in resumed.spoiled
     for _ in range(2):
         resumed.write(turns, "parrot")

@@ -378,7 +378,7 @@ def test_a_damaged_conversation_that_goes_on_says_so_and_stays_beside(home: Path
     file.write_text(torn := file.read_text() + '{"turns": [{"speaker"')
 
     def go_on(session: Session) -> None:
-        session.log, session.turns = keeping.resumed()
+        session.log, session.turns, session.voices = keeping.resumed()
 
     with conversation("you?" + ENTER, "Fine.", prepare=go_on) as talk:
         told = " ".join(talk.screen.getvalue().split())
@@ -527,7 +527,7 @@ def test_who_goes_on_with_anothers_conversation_is_told() -> None:
     file.write_text(file.read_text() + '{"turns": [{"speaker"')  # torn
 
     def go_on(session: Session) -> None:
-        session.log, session.turns = keeping.resumed()
+        session.log, session.turns, session.voices = keeping.resumed()
 
     with conversation("you?" + ENTER, "Fine.", prepare=go_on) as talk:
         assert "Until now you talked with owl here." in talk.screen.getvalue()
@@ -547,7 +547,7 @@ def test_a_hostile_name_in_a_kept_conversation_is_harmless() -> None:
     file.write_text(json.dumps({"turns": turns, "bot": "evil\x1b[2J\x1b]0;x\x07"}) + "\n")
 
     def go_on(session: Session) -> None:
-        session.log, session.turns = keeping.resumed()
+        session.log, session.turns, session.voices = keeping.resumed()
 
     with conversation("", "Fine.", prepare=go_on) as talk:
         told = talk.screen.getvalue()
@@ -555,10 +555,45 @@ def test_a_hostile_name_in_a_kept_conversation_is_harmless() -> None:
         assert "\x1b[2J" not in told
         assert "\x07" not in told
     file.write_text(json.dumps({"turns": turns, "bot": "x" * 5000}) + "\n")
-    assert transcript.bot_of(file) == ""
+    assert transcript.spoken(file, 2) == ("", ("", ""))
 
 
 def test_of_a_prompt_that_is_too_long_it_is_told_that_only_the_end_was_read() -> None:
     with conversation("hello " * 400 + ENTER + "hello" + ENTER) as talk:
         told = " ".join(talk.screen.getvalue().split())
         assert told.count("Only the end of that was read") == 1
+
+
+def test_who_said_what_outlives_going_on_and_loading() -> None:
+    file = keeping.folder() / "talk.jsonl"
+    file.parent.mkdir(parents=True)
+    turns = tuple(Turn(("user", "bot")[i % 2], f"turn {i}") for i in range(4))
+    transcript.write(file, turns, "parrot", ("", "owl", "", "parrot"))
+
+    def go_on(session: Session) -> None:
+        session.log, session.turns, session.voices = keeping.resumed()
+
+    with conversation("you?" + ENTER, "Fine.", prepare=go_on):
+        pass
+    assert transcript.spoken(file, 6) == ("parrot", ("", "owl", "", "parrot", "", "parrot"))
+    with conversation(f"/load {file}" + ENTER, "Fine.") as talk:
+        assert talk.session.voices == ("", "owl", "", "parrot", "", "parrot")
+    assert transcript.spoken(file, 5) == ("parrot", ())
+
+
+def test_another_reply_is_explained_as_it_was_drawn() -> None:
+    with conversation("hello" + ENTER + "/regen" + ENTER, "Hi.", "Ho.") as talk:
+        usual = talk.session.bot.sampling.temperature
+        assert talk.session.replier.sampling.temperature == pytest.approx(usual + 0.2)
+
+
+def test_a_log_that_cannot_be_written_is_not_called_kept(tmp_path: Path) -> None:
+    log = keeping.fresh()
+    turns = (Turn("user", "hello"), Turn("bot", "Hi."))
+    log.file.parent.joinpath(f".{log.file.name}.partial").mkdir()
+    with pytest.raises(ChatbotError):
+        log.write(turns, "parrot")
+    assert log.failed
+    log.file.parent.joinpath(f".{log.file.name}.partial").rmdir()
+    log.write(turns, "parrot")
+    assert not log.failed

@@ -157,11 +157,12 @@ def _opening(
     from chatbot.terminal import keeping
     from chatbot.terminal.session import Opening
 
-    kept, turns = keeping.resumed() if go_on else (keeping.fresh() if log else None, ())
+    kept, turns, voices = keeping.resumed() if go_on else (keeping.fresh() if log else None, (), ())
     return Opening(
         attention="strip" if attention else "",
         verbose=verbose,
         turns=turns,
+        voices=voices,
         log=kept,
         history=history,
         edit=edit,
@@ -171,6 +172,8 @@ def _opening(
 def _same(opening: Opening, otherwise: Path) -> Path:
     """The bot that the conversation was held with, if it goes on and the bot is still there."""
     before = opening.log.bot if opening.log else ""
+    if not before:
+        return otherwise
     there = {bot.name: bot.folder for bot in checkpoint.available() if not bot.problem}
     return there.get(before, otherwise)  # by name alone: the file may come from anywhere
 

@@ -25,11 +25,13 @@ class Log:
 
     spoiled: what of the file cannot be gone on with, in a line; nothing where there is nothing else in it
     bot: who the conversation in it was held with, as far as it is known
+    failed: whether it could not be written last
     """
 
     file: Path
     spoiled: str = ""
     bot: str = ""
+    failed: bool = False
     _lock: FileLock = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +56,7 @@ class Log:
 
     def write(self, turns: Sequence[Turn], bot: str, voices: Sequence[str] = ()) -> None:
         """Write what was said so far: nothing said, no file. What was spoiled stays beside it as it was."""
+        self.failed = True
         try:
             if self.spoiled:
                 shutil.copy2(self.file, self.spare())
@@ -64,6 +67,7 @@ class Log:
             raise ChatbotError(f"{self.file} cannot be written: {error.strerror or error}") from None
         if turns:
             transcript.write(self.file, turns, bot, voices)
+        self.failed = False
 
     def spare(self) -> Path:
         """Another name for the file, that is free and no conversation's."""
@@ -100,8 +104,8 @@ def newest() -> Path:
     return found[-1]
 
 
-def resumed() -> tuple[Log, tuple[Turn, ...]]:
-    """The conversation that was kept last, to go on with: its file, and what was said."""
+def resumed() -> tuple[Log, tuple[Turn, ...], tuple[str, ...]]:
+    """The conversation that was kept last, to go on with: its file, what was said, and by which bots."""
     log = Log(newest())
     if not log.claim():
         raise ChatbotError(
@@ -114,10 +118,10 @@ def resumed() -> tuple[Log, tuple[Turn, ...]]:
         log.close()
         what = f"the conversation kept last cannot be gone on with: {error.what}"
         raise ChatbotError(what, f"begin another with --log, or move {log.file} away") from None
-    log.bot = transcript.bot_of(log.file)
+    log.bot, voices = transcript.spoken(log.file, len(turns))
     if reason := _spoiled(report):
         log.spoiled = f"{log.file} {reason}; before it is written anew, all of it goes to {log.spare().name}"
-    return log, turns
+    return log, turns, voices
 
 
 def _spoiled(report: Report) -> str:

@@ -160,7 +160,8 @@ class Repl:
             self.say("Only the end of that was read: it is longer than what the bot sees at once.")
         if danger.speaks_of(text):
             self.session.console.print(Text(danger.HELP))
-        self.session.last, self.session.last_bot = reply, bot
+        drawn = bot.with_sampling(self.session.varied(bot.sampling))  # for /explain
+        self.session.last, self.session.last_bot = reply, drawn
         if reply.text:  # an exchange without words is none
             self.session.add(text, reply.text, bot.name)
             if self.session.log:
@@ -173,9 +174,7 @@ class Repl:
         """Write to disk; where that cannot be, the conversation goes on."""
         try:
             write(*what)
-            self.session.is_kept = True
         except ChatbotError as error:
-            self.session.is_kept = False
             self.say(commands.problem(error))
 
     def answered(self, text: str, bot: Bot, with_strip: bool = False) -> tuple[Reply, str]:
@@ -261,7 +260,7 @@ def run(name: str, first: Callable[[], Bot], load: Callable[[str], Bot], opening
     redirected = not sys.stdout.isatty()
     console = fitted(Console(stderr=redirected, highlight=False))
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
-    session.edit, session.verbose = opening.edit, opening.verbose
+    session.edit, session.verbose, session.voices = opening.edit, opening.verbose, opening.voices
     kept = history(paths.history_file()) if opening.history else InMemoryHistory()
     with screen(sys.stderr if redirected else sys.stdout):
         prompts = prompt_session(kept, session, status=lambda: status(name, session))
@@ -311,7 +310,7 @@ def status(name: str, session: Session) -> str:
     names = " or ".join(printable(one.name) for one in session.rivals or (bot,))
     style = style_of(session.sampling, bot.styles)
     drawn = style if style not in ("", USUAL) else f"temperature {session.sampling.temperature:g}"
-    parts = [drawn, *told, *(["kept"] if session.log and session.is_kept else []), "/help"]
+    parts = [drawn, *told, *(["kept"] if session.log and not session.log.failed else []), "/help"]
     return fitting([names, *parts], session.console.width)
 
 

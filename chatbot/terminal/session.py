@@ -47,6 +47,7 @@ class Opening:
     attention: Look = ""
     verbose: bool = False
     turns: tuple[Turn, ...] = ()
+    voices: tuple[str, ...] = ()
     log: Log | None = None
     history: bool = True
     edit: Callable[[str], str | None] = nobody_asks
@@ -66,6 +67,7 @@ class Session:
     lens     looks at a bot's replies by other methods, once it was asked to
     nearest  what the bot learned from, searchable, once it was asked for
     log      the file that the conversation is kept in, if it is
+    voices   which bot said each turn; nothing for the user's, and where it is not known
     """
 
     loading: Future[Bot]
@@ -85,11 +87,8 @@ class Session:
     lens: tuple[Checkpoint, Lens] | None = None
     verbose: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)  # of the last reply
-    is_kept: bool = True  # whether the log could be written last
     kept: set[Path] = field(default_factory=set)  # files that this conversation was saved in
-    voices: tuple[
-        str, ...
-    ] = ()  # which bot said each turn; nothing for the user's, and where it is not known
+    voices: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, bot: Bot, console: Console, attention: Look = "") -> Session:
@@ -141,11 +140,11 @@ class Session:
             return (USUAL, *STYLES)
         return tuple(name for name in self.bot.styles if all(name in rival.styles for rival in self.rivals))
 
-    def begin(self, turns: tuple[Turn, ...] = ()) -> None:
+    def begin(self, turns: tuple[Turn, ...] = (), voices: tuple[str, ...] = ()) -> None:
         """Another conversation. What was kept or saved of this one stays as it is."""
         log, self.log = self.log, None
         self.turns, self.waiting, self.last, self.again = turns, "", None, 0
-        self.voices = ()
+        self.voices = voices
         self.kept.clear()
         if log:  # last: whoever wants to forget can, though nothing more may be kept
             log.close()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from rich.console import Group
 from rich.text import Text
@@ -19,18 +20,16 @@ from chatbot.terminal import files
 from chatbot.terminal.text import escaped, printable
 
 LAST = 6  # turns that are shown of a conversation that goes on
-LONGEST_NAME = 100  # characters; no bot's is longer
+LONGEST_NAME = 100  # characters of what a file may call a bot
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~])")
 
 
 def as_jsonl(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
     """A line of the corpus format `jsonl`; a turn that another bot said names it."""
-    said = [
-        {"speaker": turn.speaker, "text": turn.text, **({"bot": voice} if voice != bot else {})}
-        if turn.speaker != "user"
-        else {"speaker": turn.speaker, "text": turn.text}
-        for turn, voice in zip(turns, voices, strict=True)
-    ]
+    said = [{"speaker": turn.speaker, "text": turn.text} for turn in turns]
+    for line, voice in zip(said, voices, strict=True):
+        if line["speaker"] != "user" and voice != bot:
+            line["bot"] = voice
     return escaped(json.dumps({"turns": said, "bot": bot}, ensure_ascii=False)) + "\n"
 
 
@@ -101,15 +100,29 @@ def read(file: Path) -> tuple[Turn, ...]:
     return with_report(file)[0]
 
 
-def bot_of(file: Path) -> str:
-    """Who the last conversation of a file was held with; nothing where it does not say."""
+def spoken(file: Path, count: int) -> tuple[str, tuple[str, ...]]:
+    """Who the last conversation of a file was held with, and which bot said each of its `count` turns.
+
+    Nothing where the file does not say, or has another number of turns.
+    """
     for line in reversed(file.read_text(encoding="utf-8", errors="replace").splitlines()):
         with suppress(ValueError, RecursionError):  # a torn line
             last = json.loads(line)
-            if isinstance(last, dict) and "turns" in last:
-                named = last.get("bot")
-                return named if isinstance(named, str) and len(named) <= LONGEST_NAME else ""
-    return ""
+            if isinstance(last, dict) and isinstance(last.get("turns"), list):
+                return _named(last), _voices(last, count)
+    return "", ()
+
+
+def _voices(conversation: dict[str, Any], count: int) -> tuple[str, ...]:
+    turns = [turn if isinstance(turn, dict) else {} for turn in conversation["turns"]]
+    held_with = _named(conversation)
+    voices = ("" if turn.get("speaker") == "user" else _named(turn) or held_with for turn in turns)
+    return tuple(voices) if len(turns) == count else ()
+
+
+def _named(values: dict[str, Any]) -> str:
+    named = values.get("bot")
+    return named if isinstance(named, str) and len(named) <= LONGEST_NAME else ""
 
 
 def with_report(file: Path) -> tuple[tuple[Turn, ...], Report]:

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from chatbot import checkpoint
 from chatbot.bot import Bot
-from chatbot.config import from_dict
 from chatbot.decoding import SamplingConfig
 from chatbot.errors import ChatbotError
 from chatbot.terminal.commands.table import command
@@ -72,14 +71,9 @@ def compare(session: Session, argument: str) -> None:
 
 def _loaded(session: Session, name: str) -> Bot:
     """A bot, with what was set in this conversation."""
-    before, saved, bot = session.sampling, _saved(session.bot), session.load(name)
+    before, saved, bot = session.sampling, session.bot.usual, session.load(name)
     changed = {key: value for key, value in vars(before).items() if value != getattr(saved, key)}
     return bot.with_sampling(_with(bot.sampling, changed))
-
-
-def _saved(bot: Bot) -> SamplingConfig:
-    """How the bot's replies are drawn where nobody changes anything."""
-    return from_dict(SamplingConfig, bot.checkpoint.config.sampling, "sampling")
 
 
 def _with(sampling: SamplingConfig, changed: dict[str, object]) -> SamplingConfig:

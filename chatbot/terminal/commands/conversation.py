@@ -72,7 +72,9 @@ def load(session: Session, argument: str) -> None:
     """Take a conversation's turns, and show its end."""
     if not argument:
         raise ChatbotError("/load takes a file", "for example: /load talk.jsonl")
-    session.begin(transcript.read(files.named(argument)))
+    file = files.named(argument)
+    turns = transcript.read(file)
+    session.begin(turns, transcript.spoken(file, len(turns))[1])
     session.console.print(transcript.shown(session.turns))
 
 
