@@ -107,7 +107,8 @@ def many(engine: Engine, size: int, rounds: int) -> float:
 def engines(bot: Bot) -> list[str]:
     """Those that have the bot's family."""
     light = ["light"] if bot.family in LIGHT else []
-    return ["torch", *light, *(["onnx", "int8"] if bot.family in ONNX else [])]
+    graphs = ["onnx", "int8"] if bot.family in ONNX else []
+    return ["torch", *light, *graphs, *(["speculative"] if bot.family == "gpt" else [])]
 
 
 def decoders(bot: Bot, llama_bench: Path | None, folder: Path) -> dict[str, Decoder]:

@@ -23,10 +23,10 @@ from chatbot.corpus import open_corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import split
 from chatbot.decoding import SamplingConfig
-from chatbot.engines.base import ONNX, Engine
+from chatbot.engines.base import Engine
 from chatbot.preparation import UNCUT, Example, Examples, Figures, encode, exchanges
 
-ENGINES = "light", "onnx", "int8"
+ENGINES = "light", "onnx", "speculative", "int8"
 
 
 @click.command(help=__doc__)
@@ -37,7 +37,7 @@ ENGINES = "light", "onnx", "int8"
 def main(name: str, corpus: Path, count: int, packed: str | None) -> None:
     """A table."""
     bot = Bot.load(name)
-    here = ENGINES if bot.family in ONNX else ENGINES[:1]
+    here = [name for name in ENGINES if bot.family == "gpt" or name != "speculative"]
     kinds = [(engine, bot.checkpoint.folder, engine) for engine in here]
     kinds += [("light, half precision", find(packed), "light")] if packed else []
     replies = held_out(bot, corpus, count)

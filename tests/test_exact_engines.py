@@ -12,7 +12,7 @@ from torch import nn
 from chatbot.config import to_dict
 from chatbot.engines.base import LIGHT, ONNX, Engine
 from chatbot.engines.light import LightEngine
-from chatbot.engines.onnx import OnnxEngine
+from chatbot.engines.onnx import OnnxEngine, SpeculativeEngine
 from chatbot.engines.torch import TorchEngine, build
 from chatbot.models import FAMILIES
 
@@ -33,7 +33,8 @@ SEQ2SEQ: list[dict[str, Any]] = [
 NARROW: list[dict[str, Any]] = [{"layers": 2, "heads": 2, "width": 16}]
 VARIANTS = {
     LightEngine: {"gpt": [*GPT, *NARROW], "seq2seq": SEQ2SEQ},
-    OnnxEngine: {"gpt": GPT},
+    OnnxEngine: {"gpt": GPT, "seq2seq": SEQ2SEQ},
+    SpeculativeEngine: {"gpt": GPT},
 }
 CASES = [(kind, family, v) for kind, some in VARIANTS.items() for family in some for v in some[family]]
 Made = tuple[Engine, dict[str, Any], dict[str, np.ndarray[Any, Any]]]

@@ -11,12 +11,14 @@ import pytest
 
 from chatbot.bot import Bot
 from chatbot.decoding import Sampler, SamplingConfig, generate
-from chatbot.engines.onnx import Int8Engine, OnnxEngine
+from chatbot.engines.onnx import Int8Engine, OnnxEngine, SpeculativeEngine
+from chatbot.engines.onnx.gpt import OnnxGPT
 from chatbot.engines.onnx.graph import BLOCK, quantised
+from chatbot.engines.onnx.speculative import MOST, Speculative, worthwhile
 from chatbot.errors import ChatbotError, CheckpointError
-from chatbot.tokenizer import Tokenizer
+from chatbot.tokenizer import BOT, Tokenizer
 from tests.test_bot import saved
-from tests.test_exact_engines import GPT, PROMPTS, made
+from tests.test_exact_engines import GPT, PROMPTS, SEQ2SEQ, made
 
 
 def said(engine: type[OnnxEngine], config: dict[str, Any], tensors: dict[str, Any]) -> list[int]:
@@ -82,12 +84,18 @@ def test_it_runs_on_the_processor_alone(tmp_path: Path, tokenizer: Tokenizer) ->
         Bot.load(saved(tmp_path / "owl", "gpt", tokenizer, width=64), "cuda", "int8")
 
 
-def test_a_family_without_a_graph_is_told_what_to_take(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    folder = saved(tmp_path / "owl", "seq2seq", tokenizer)
-    for engine in ("onnx", "int8"):
-        with pytest.raises(ChatbotError, match="ONNX Runtime has no seq2seq") as error:
-            Bot.load(folder, "cpu", engine)
+def test_a_family_without_a_graph_is_told_what_to_take() -> None:
+    for engine in (OnnxEngine, Int8Engine, SpeculativeEngine):
+        with pytest.raises(ChatbotError, match="ONNX Runtime has no owl") as error:
+            engine.load("owl", {}, {})
         assert error.value.hint == "use --engine light"
+
+
+def test_a_family_that_cannot_read_guesses_at_once_is_told_what_to_take() -> None:
+    _, config, tensors = made("seq2seq", SEQ2SEQ[0])
+    with pytest.raises(ChatbotError, match="nothing to gain by guessing") as error:
+        SpeculativeEngine.load("seq2seq", config, tensors)
+    assert error.value.hint == "use --engine onnx"
 
 
 def test_weights_that_do_not_fit_are_refused() -> None:
@@ -112,3 +120,72 @@ def test_without_its_packages_a_line_says_how_to_get_them(monkeypatch: pytest.Mo
         ENGINES.load("onnx")
     assert error.value.hint
     assert "--engine light" in error.value.hint
+
+
+def test_a_seq2seq_with_int8_weights_predicts_nearly_the_same() -> None:
+    theirs, config, tensors = made("seq2seq", {"layers": 2, "width": 32}, spread=0.1)
+    one, other = theirs.start(PROMPTS), Int8Engine.load("seq2seq", config, tensors).start(PROMPTS)
+    far = np.abs(one.logits - other.logits).max()
+    assert 1e-6 < far < 0.05 * np.abs(one.logits).max()
+    np.testing.assert_allclose(one.attention, other.attention, atol=0.02)
+
+
+def counted(model: OnnxGPT, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tokens each of the model's runs has read, from now on."""
+    sizes: list[int] = []
+    run = model.run
+
+    def counting(tokens: list[int], row: Any) -> Any:
+        sizes.append(len(tokens))
+        return run(tokens, row)
+
+    monkeypatch.setattr(model, "run", counting)
+    return sizes
+
+
+def guessing(variant: dict[str, Any]) -> Speculative:
+    """Two models of the same weights."""
+    _, config, tensors = made("gpt", variant, spread=0.1)
+    model = SpeculativeEngine.load("gpt", config, tensors).model
+    assert isinstance(model, Speculative)
+    return model
+
+
+def test_guesses_that_come_true_save_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = guessing(GPT[0])
+    exact, fast = (counted(one, monkeypatch) for one in (model.exact, model.fast))
+    state = model.read([3, 9, 2])
+    logits, _ = model.step(BOT, state)
+    for _ in range(60):
+        logits, _ = model.step(int(logits.argmax()), state)
+    assert len(exact) < 20
+    assert sum(exact) - len(exact) == len(fast)  # all guesses are read, with one token that was said
+    assert max(exact) <= 1 + MOST
+
+
+def test_without_guesses_that_come_true_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = guessing(GPT[1])
+    fast = counted(model.fast, monkeypatch)
+    state = model.read([3, 9, 2])
+    logits, _ = model.step(BOT, state)
+    for _ in range(60):
+        logits, _ = model.step(int(logits.argmin()), state)
+    assert len(fast) == 0
+
+
+def test_more_guesses_are_worth_while_the_more_of_them_come_true() -> None:
+    counts = [worthwhile(share / 100) for share in range(101)]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, MOST)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"temperature": 0.0, "guidance": 0.0}, {"candidates": 4}, {"beams": 3}]
+)
+def test_guessing_changes_no_reply(tmp_path: Path, tokenizer: Tokenizer, changes: dict[str, Any]) -> None:
+    folder = saved(tmp_path / "owl", "gpt", tokenizer, width=64)
+    one, other = (Bot.load(folder, "cpu", engine) for engine in ("onnx", "speculative"))
+    a, b = (bot.reply("Hello?", seed=4, max_tokens=40, **changes) for bot in (one, other))
+    assert a.text == b.text
+    for mine, theirs in zip(a.tokens, b.tokens, strict=True):
+        np.testing.assert_allclose(mine.attention, theirs.attention, atol=1e-4)

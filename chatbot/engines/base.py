@@ -24,6 +24,7 @@ ENGINES = Registry(
         "light": "chatbot.engines.light:LightEngine",
         "onnx": "chatbot.engines.onnx:OnnxEngine",
         "int8": "chatbot.engines.onnx:Int8Engine",
+        "speculative": "chatbot.engines.onnx:SpeculativeEngine",
         "torch": "chatbot.engines.torch:TorchEngine",
     },
 )
@@ -35,8 +36,14 @@ LIGHT = Registry(
         "seq2seq": "chatbot.engines.light.seq2seq:LightSeq2Seq",
     },
 )
-# Those that ONNX Runtime has a graph of.
-ONNX = Registry("graph", {"gpt": "chatbot.engines.onnx.graph:gpt"})
+# Those that ONNX Runtime has a graph of, each made of the light model's weights.
+ONNX = Registry(
+    "graph",
+    {
+        "gpt": "chatbot.engines.onnx.gpt:OnnxGPT",
+        "seq2seq": "chatbot.engines.onnx.seq2seq:OnnxSeq2Seq",
+    },
+)
 
 
 @dataclass(frozen=True)

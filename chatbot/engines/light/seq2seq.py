@@ -96,7 +96,7 @@ class LightSeq2Seq:
 
     def read(self, prompt: Sequence[int]) -> Memory:
         """The prompt, read."""
-        x, ends = self._embedded(prompt), []
+        x, ends = self.embedded(prompt), []
         for forwards, backwards in zip(self.forwards, self.backwards, strict=True):
             there, back = forwards(x), backwards(x[::-1])
             ends.append(np.concatenate([there[-1], back[-1]]))
@@ -110,7 +110,7 @@ class LightSeq2Seq:
 
     def step(self, token: int, state: Memory) -> tuple[Floats, Floats]:
         """Append a token: logits (V,), and attention over the prompt (S,)."""
-        x = self._embedded([token])
+        x = self.embedded([token])
         for i, layer in enumerate(self.decoder):
             y = layer(x, state.hidden[i])
             state.hidden[i] = y[-1]
@@ -130,6 +130,7 @@ class LightSeq2Seq:
         mixed: Floats = np.tanh(self.combine @ both)
         return mixed, weights
 
-    def _embedded(self, tokens: Sequence[int]) -> Floats:
+    def embedded(self, tokens: Sequence[int]) -> Floats:
+        """Tokens (T,) -> (T, D)."""
         x: Floats = self.embed[np.asarray(tokens)] * np.float32(math.sqrt(self.width))
         return x
