@@ -19,6 +19,7 @@ PROMPTS = (
     "I don't believe you.",
     "Thank you very much.",
 )
+MORE = "It's raining again.", "I lost my job today."  # ten to read
 
 
 def main() -> None:

@@ -2,24 +2,29 @@
 
     python -m benchmarks.sampling corpora/cornell cornell-gpt cornell-seq2seq
     python -m benchmarks.sampling corpora/cornell cornell-gpt cornell-seq2seq --grid  # guidance x temperature
-    python -m benchmarks.sampling corpora/cornell cornell-gpt cornell-seq2seq --replies 10  # to read
+    python -m benchmarks.sampling corpora/cornell cornell-gpt cornell-seq2seq --hits  # who ranks well
+    python -m benchmarks.sampling corpora/cornell cornell-gpt cornell-seq2seq --read  # replies to our prompts
 
 The first bot replies to validation prompts; the second, which must have the same tokenizer, judges. fit: by
 how many nats the last turn's words make the reply more probable, in the judge's eyes (pointwise mutual
 information); nats: a token's, given the prompt, in the judge's eyes. The humans' replies come last.
+--hits: how often the human's reply is the best of 20 (the others are those to other prompts) when the bot
+ranks them as it ranks its own candidates, by each score.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from benchmarks.prompts import MORE, PROMPTS
 from chatbot.bot import Bot
 from chatbot.config import from_dict
 from chatbot.corpus import open_corpus
@@ -71,6 +76,12 @@ SECOND: Mapping[str, Settings] = {  # for which a bot that learned backwards is 
     "8 candidates, bidi, temperature 1": {"candidates": 8, "temperature": 1.0, "score": "bidi"},
     "8 candidates, backward, temperature 1": {"candidates": 8, "temperature": 1.0, "score": "backward"},
 }
+TEN = (*PROMPTS, *MORE)
+AMONG = 20  # replies, one of which is the human's
+HEADS = {
+    False: "| | fit | nats | F1 | chrF | distinct-2 | 20 commonest | words |",
+    True: "| | " + " | ".join(TEN) + " |",
+}
 CHOICES: Mapping[str, Settings] = {**RULES, **{f"style {name}": style for name, style in STYLES.items()}}
 
 
@@ -82,7 +93,8 @@ CHOICES: Mapping[str, Settings] = {**RULES, **{f"style {name}": style for name, 
 @click.option("--grid", is_flag=True, help="Guidance and temperature instead.")
 @click.option("--backward", help="A bot that learned backwards, for the scores that ask one.")
 @click.option("--choice", "chosen", multiple=True, help="[default: all]")
-@click.option("--replies", default=0, help="Show so many replies of each choice instead.")
+@click.option("--hits", is_flag=True, help="How candidates are ranked instead.")
+@click.option("--read", is_flag=True, help="Replies to ten prompts of ours instead.")
 def main(
     corpus: Path,
     name: str,
@@ -91,28 +103,51 @@ def main(
     grid: bool,
     backward: str | None,
     chosen: tuple[str, ...],
-    replies: int,
+    hits: bool,
+    read: bool,
 ) -> None:
     """A Markdown table, a line for each setting."""
     bot, judge = Bot.load(name, engine="torch"), Bot.load(judge_name, engine="torch")
-    prompts, humans = asked(bot, corpus, replies or count)
+    prompts, humans = asked(bot, corpus, count)
+    if hits:
+        click.echo("\n".join(ranked(bot, prompts, humans)))
+        return
     if backward:
         bot = bot.with_backward(Bot.load(backward, engine="torch"))
     known = GRID if grid else {**CHOICES, **(SECOND if backward else {})}
     unknown = [title for title in chosen if title not in known]
     if unknown:
         raise click.UsageError(f"no choice is called {unknown[0]}; there are: {', '.join(known)}")
-    if not replies:
-        click.echo("| | fit | nats | F1 | chrF | distinct-2 | 20 commonest | words |\n" + "|---" * 8 + "|")
+    click.echo(HEADS[read] + "\n" + "|---" * (HEADS[read].count("|") - 1) + "|")
     for title in chosen or known:
         sampling = dataclasses.replace(bot.sampling, **{"seed": 0, **known[title]})
-        said = bot.responder.with_sampling(sampling).reply_all(prompts)
-        if replies:
+        if read:
+            own = bot.with_sampling(sampling)
+            said = [own.reply(prompt).text for prompt in TEN]
             click.echo(f"| {title} | " + " | ".join(text.replace("|", "/") for text in said) + " |")
         else:
+            said = bot.responder.with_sampling(sampling).reply_all(prompts)
             click.echo(_line(title, said, humans, prompts, judge))
-    if not replies:
+    if not read:
         click.echo(_line("humans", humans, humans, prompts, judge))
+
+
+def ranked(bot: Bot, prompts: Sequence[list[int]], humans: Sequence[str]) -> Iterator[str]:
+    """Markdown: hits@1 of 20, a line for each score; the mean log probability of a token is one."""
+    tokenizer, count = bot.checkpoint.tokenizer, len(prompts)
+    ids = [[*tokenizer.encode(reply), tokenizer.end] for reply in humans]
+    others = np.random.default_rng(0).integers(1, count, (count, AMONG - 1))
+    rows = (np.arange(count)[:, None] + np.concatenate([np.zeros((count, 1), int), others], 1)) % count
+    pairs = [(i, j) for i, row in enumerate(rows) for j in row]
+    means = []
+    for read in (prompts, [silenced(prompt) for prompt in prompts]):
+        nats, tokens = scores(bot.responder.engine, [Example(read[i], ids[j]) for i, j in pairs])
+        means.append(-(nats / tokens).reshape(rows.shape))
+    likelihood, fit = means[0], means[0] - means[1]
+    yield f"| score | hits@1 of {AMONG} |\n|---|---|"
+    for name, found in {"likelihood": likelihood, "fit": fit, "balance": (likelihood + fit) / 2}.items():
+        hit = found.argmax(1) == 0
+        yield f"| {name} | {hit.mean():.1%} ±{1.96 * hit.std() / math.sqrt(count):.1%} |"
 
 
 def asked(bot: Bot, corpus: Path, count: int) -> tuple[list[list[int]], list[str]]:
