@@ -108,6 +108,15 @@ def test_long_replies_wrap_and_scroll_without_a_trace_of_the_strip(columns: int,
     assert sum("█" in row for seen in terminal.seen for row in seen) >= 10
 
 
+@pytest.mark.parametrize("lines", [4, 24])
+def test_a_window_that_became_narrower_unseen_keeps_no_piece_of_the_strip(lines: int) -> None:
+    terminal = Terminal(10, lines)
+    terminal.console.width = 80  # as it was
+    terminal.follow(events("who are you and what is it that you are doing there", "I am not"))
+    assert terminal.shown() == ["I am not"]
+    assert pyte.modes.DECAWM in terminal.screen.mode  # lines wrap again
+
+
 def test_wide_characters_and_emoji_stay_whole() -> None:
     terminal = Terminal(20, 8)
     without = Terminal(20, 8)

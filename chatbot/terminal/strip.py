@@ -17,6 +17,8 @@ from chatbot.terminal.replies import Write
 
 LINE, CUT = -1, -2  # parts of the strip that are no words
 UP, CLEAR = "\x1b[A", "\x1b[J"
+# Around a line that has to stay one: a window that was made narrower just now would wrap it, unseen by us.
+NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
 
 
 class Strip:
@@ -142,9 +144,8 @@ class LiveStrip:
     def clear(self) -> None:
         """Take the strip away: the reply goes on where it stands."""
         if self._drawn:
-            self._write(
-                f"\r\n{CLEAR}{self._back()}"
-            )  # from the line below: a full line keeps its last column
+            # From the line below: a full line keeps its last column.
+            self._write(f"\r\n{CLEAR}{self._back()}")
             self._drawn = False
 
     def watched(self, events: Iterator[Event]) -> Iterator[Event]:
@@ -161,7 +162,7 @@ class LiveStrip:
         line = self._strip.text(shares, self._console.width - 1, coloured(self._console))
         with self._console.capture() as drawn:
             self._console.print(line, end="")
-        self._write(f"\r\n{CLEAR}{drawn.get()}{self._back()}")
+        self._write(f"\r\n{CLEAR}{NO_WRAP}{drawn.get()}{WRAP}{self._back()}")
         self._drawn = True
 
     def _back(self) -> str:
