@@ -32,7 +32,7 @@ from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import split
 from chatbot.decoding.styles import STYLES
 from chatbot.evaluation import texts
-from chatbot.evaluation.likelihood import scores
+from chatbot.evaluation.likelihood import candidate_scores, scores
 from chatbot.preparation import Example, encode, exchanges
 from chatbot.tokenizer import silenced
 
@@ -138,10 +138,10 @@ def ranked(bot: Bot, prompts: Sequence[list[int]], humans: Sequence[str]) -> Ite
     ids = [[*tokenizer.encode(reply), tokenizer.end] for reply in humans]
     others = np.random.default_rng(0).integers(1, count, (count, AMONG - 1))
     rows = (np.arange(count)[:, None] + np.concatenate([np.zeros((count, 1), int), others], 1)) % count
-    pairs = [(i, j) for i, row in enumerate(rows) for j in row]
+    replies = [[ids[j] for j in row] for row in rows]
     means = []
     for read in (prompts, [silenced(prompt) for prompt in prompts]):
-        nats, tokens = scores(bot.responder.engine, [Example(read[i], ids[j]) for i, j in pairs])
+        nats, tokens, _ = candidate_scores(bot.responder.engine, read, replies)
         means.append(-(nats / tokens).reshape(rows.shape))
     likelihood, fit = means[0], means[0] - means[1]
     yield f"| score | hits@1 of {AMONG} |\n|---|---|"
