@@ -90,6 +90,18 @@ def parse(text: str, kind: Any, name: str) -> Any:
     return _checked(value, kind, name)
 
 
+def choices(config: type[Any], name: str) -> tuple[str, ...]:
+    """What a setting can be, where that can be listed."""
+    kind, optional = _unwrap(typing.get_type_hints(config).get(name))
+    found = ("on", "off") if kind is bool else typing.get_args(kind) if is_literal(kind) else ()
+    return (*found, *(["none"] if optional else []))
+
+
+def is_literal(kind: Any) -> bool:
+    """Whether it is one of several words."""
+    return typing.get_origin(kind) is Literal
+
+
 def _unwrap(kind: Any) -> tuple[Any, bool]:
     """`X | None` -> (X, True)."""
     if typing.get_origin(kind) in (Union, types.UnionType):

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One speaker's words, until the other one speaks."""
+    """One speaker's words, until the other one speaks; cut: whether they were stopped before their end."""
 
     speaker: str
     text: str
+    cut: bool = False
 
 
 def said(turns: Iterable[Turn]) -> str:

@@ -12,6 +12,7 @@ from chatbot.engines.base import Step
 from chatbot.replying import Reply, Responder
 from chatbot.tokenizer import silenced
 
+MODEL = "softmax(E h + b), E the embeddings of all pieces", "Press & Wolf 2017"
 Candidate = tuple[str, float]  # a piece, and its probability
 
 
@@ -32,8 +33,7 @@ class Explanation:
     """How the token at `position` of a reply came about.
 
     prompt     the pieces that the model read
-    attention  the share of each (they sum to 1), and `energies`, the scores before the softmax, up to a
-               constant: log weights less the largest one
+    attention  the share of each (they sum to 1)
     said       the reply's pieces before it
     stages     the model's own choice, then each rule that is not at its neutral value, in their order
     chosen     the piece that was said, with the probability that it had in the end; before: with the model's
@@ -43,7 +43,6 @@ class Explanation:
     position: int
     prompt: tuple[str, ...]
     attention: tuple[float, ...]
-    energies: tuple[float, ...]
     said: tuple[str, ...]
     stages: tuple[Stage, ...]
     chosen: Candidate
@@ -71,7 +70,6 @@ def explain(responder: Responder, reply: Reply, position: int, count: int = 5) -
         position,
         tuple(one.piece for one in reply.prompt),
         tuple(looked.tolist()),
-        tuple(np.log(np.maximum(looked / looked.max(), 1e-30)).tolist()),
         tuple(map(piece, tokens[:position])),
         stages,
         (piece(tokens[position]), float(last[tokens[position]])),
@@ -113,5 +111,5 @@ def _stage(responder: Responder, name: str, logits: Floats, count: int) -> Stage
     )
     rule = RULES.get(name)
     setting = str(getattr(responder.sampling, name)) if name else ""
-    formula, source = (rule.formula, rule.source) if rule else ("softmax(logits)", "")
+    formula, source = (rule.formula, rule.source) if rule else MODEL
     return Stage(name, setting, formula, source, found, int(np.isfinite(logits).sum()))

@@ -1,11 +1,13 @@
-"""Ctrl-C at the wrong moment."""
+"""Ctrl-C at the wrong moment, and Ctrl-Z."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
+from typing import Any
 
 
 @contextmanager
@@ -26,3 +28,23 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if pressed and callable(before):  # around this there may be another that waits
         before(signal.SIGINT, None)
+
+
+@contextmanager
+def after_resuming(then: Callable[[], object]) -> Iterator[None]:
+    """Whenever the program goes on after a Ctrl-Z within this, do that too."""
+    if sys.platform == "win32" or current_thread() is not main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGCONT)
+
+    def resumed(*given: Any) -> None:  # Any: a signal's number and frame
+        if callable(before):
+            before(*given)
+        then()
+
+    signal.signal(signal.SIGCONT, resumed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCONT, before)

@@ -23,7 +23,8 @@ def starters() -> Path:
     """The bots that come with the program; CHATBOT_STARTERS overrides where they are."""
     override = os.environ.get("CHATBOT_STARTERS")
     installed = Path(__file__).parent / "starters"  # as pyproject.toml packages them
-    here = installed if installed.is_dir() else Path(__file__).parents[1] / "checkpoints"
+    # Path.is_dir() raises where we may not look.
+    here = installed if os.path.isdir(installed) else Path(__file__).parents[1] / "checkpoints"
     return Path(override) if override else here
 
 

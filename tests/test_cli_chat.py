@@ -69,9 +69,25 @@ def test_a_piped_prompt_gets_its_reply_alone_on_stdout(bot: Bot, call: Call) -> 
     assert outcome(call("chat", input="hello\n")) == ("Hi.\n", "", 0)
 
 
-def test_the_whole_of_stdin_is_one_prompt(bot: Bot, call: Call) -> None:
-    assert outcome(call("chat", input="hello,\nhow\r\nare you?\n\n")) == ("Hi.\n", "", 0)
+@pytest.mark.parametrize("arguments", [(), ("chat", "--whole")])
+def test_the_whole_of_stdin_is_one_prompt(bot: Bot, call: Call, arguments: tuple[str, ...]) -> None:
+    assert outcome(call(*arguments, input="hello,\nhow\r\nare you?\n\n")) == ("Hi.\n", "", 0)
     assert heard(bot) == ["hello, how are you?"]
+
+
+def test_what_is_piped_into_a_chat_is_a_conversation_turn_by_turn(bot: Bot, call: Call) -> None:
+    assert outcome(call("chat", input="hello\nyou?\n\nyes")) == ("Hi.\nFine, thanks.\n\nHi.\n", "", 0)
+    assert heard(bot) == ["hello", "hello|Hi.|you?", "Hi.|you?|Fine, thanks.|yes"]  # it sees three turns
+
+
+def test_a_conversation_through_a_pipe_has_records_too(bot: Bot, call: Call) -> None:
+    done = call("chat", "--json", "-v", input="hello\nyou?\n")
+    assert [json.loads(line)["prompt"] for line in done.stdout.splitlines()] == ["hello", "you?"]
+    assert done.stderr.count("seed") == 2
+
+
+def test_nothing_said_in_a_conversation_is_no_error(bot: Bot, call: Call) -> None:
+    assert outcome(call("chat", input="")) == ("", "", 0)
 
 
 def test_a_prompt_as_an_argument(bot: Bot, call: Call) -> None:
@@ -96,7 +112,7 @@ def test_lines_of_nothing_are_nothing(bot: Bot, call: Call) -> None:
     assert outcome(call("chat", "--lines")) == ("", "", 0)
 
 
-@pytest.mark.parametrize("arguments", [(), ("-p", ""), ("-p", " \n"), ("--json",)])
+@pytest.mark.parametrize("arguments", [("--whole",), ("-p", ""), ("-p", " \n"), ("--whole", "--json")])
 def test_nothing_to_answer_is_a_usage_error(bot: Bot, call: Call, arguments: tuple[str, ...]) -> None:
     out, err, code = outcome(call("chat", *arguments, input=" \n"))
     assert (out, code) == ("", 2)
@@ -397,7 +413,7 @@ def test_the_terminal_is_left_as_it_was(tmp_path: Path) -> None:
 
 def test_colour_is_used_where_it_can_be(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, *CHAT, "--attention")
-    assert "\x1b[1;38;5;202m" in terminal.type("hello\r", "there.", "hello")
+    assert "\x1b[1;4;38;5;202m" in terminal.type("hello\r", "there.", "hello")
     assert "\x1b[38;5;202m███" in terminal.type("/attention\r", "most 33%")
     assert terminal.leave() == 0
 

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from chatbot.bot import Bot
 from chatbot.corpus import open_corpus
+from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.decoding import STYLES, SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.errors import ChatbotError, ConfigError
@@ -60,7 +61,7 @@ def test_an_unknown_command_is_an_error_with_the_nearest_one(session: Session) -
     with pytest.raises(ChatbotError) as error:
         commands.run(session, "/hlep me")
     assert commands.problem(error.value) == (
-        "Unknown command '/hlep'. Type /help for help. (did you mean '/help'?)"
+        "Unknown command '/hlep'. Type /? for help. (did you mean '/help'?)"
     )
 
 
@@ -69,7 +70,10 @@ def test_attention_is_switched_on_and_off(session: Session) -> None:
     assert session.attention
     commands.run(session, "/attention  off ")
     assert not session.attention
-    assert printed(session) == "attention on\nattention off\n"
+    assert printed(session).splitlines() == [
+        "attention on: the model's own weights, while a reply is made",
+        "attention off",
+    ]
 
 
 def test_attention_alone_shows_the_last_reply(session: Session) -> None:
@@ -273,7 +277,7 @@ def test_a_saved_conversation_is_a_corpus_and_goes_on(session: Session, tmp_path
         ("/save talk", "says no kind of file"),
         ("/save talk.txt", "says no kind of file"),
         ("/save nowhere/talk.md", "cannot be written"),
-        ("/load", "takes a file"),
+        ("/load", "no conversation was kept yet"),
         ("/load nothing.jsonl", "there is no nothing.jsonl"),
         ("/load talk.md", "there is no talk.md"),
         ("/load .", "is no conversation"),
@@ -666,7 +670,135 @@ def test_who_wants_to_forget_can_though_nothing_more_is_kept(
 def test_commands_are_known_in_capitals_and_settings_by_their_beginning(session: Session) -> None:
     commands.run(session, "/SET")
     with pytest.raises(ConfigError) as error:
-        commands.run(session, "/set temp 0.8")
+        commands.run(session, "/set temperatur 0.8")
     assert "did you mean 'temperature'" in commands.problem(error.value)
     commands.run(session, "/set manners")
     assert re.search(r"manners +on ", printed(session))
+
+
+def test_a_reply_that_was_stopped_is_marked_wherever_it_is_kept(session: Session, tmp_path: Path) -> None:
+    session.add("hello", "Once there", "owl", cut=True)
+    session.add("go on", "Hi.", "owl")
+    session.add("well?", "Hoo.", "owl")
+    for kind in ("md", "html", "jsonl"):
+        transcript.write(tmp_path / f"talk.{kind}", session.turns, "owl", session.voices)
+    assert "**owl:** Once there *(interrupted)*\n" in (tmp_path / "talk.md").read_text()
+    assert "Once there <small>(interrupted)</small></p>" in (tmp_path / "talk.html").read_text()
+    assert (tmp_path / "talk.html").read_text().count("(interrupted)") == 1
+    read = transcript.read(tmp_path / "talk.jsonl")
+    assert read == session.turns
+    assert [turn.cut for turn in read] == [False, True, False, False, False, False]
+    session.console.print(transcript.shown(read))
+    assert "Once there (interrupted)\n" in printed(session)
+    corpus = open_corpus(tmp_path / "talk.jsonl")
+    [learned] = clean(corpus, CleaningConfig(), corpus.report)
+    assert [turn.text for turn in learned.turns] == ["go on", "Hi.", "well?", "Hoo."]
+    assert corpus.report.dropped["turns: cut short"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("/set score b", ["balance", "bidi", "backward"]),
+        ("/set manners ", ["on", "off"]),
+        ("/set seed n", ["none"]),
+        ("/set top_k ", []),
+        ("/set nothing ", []),
+        ("/set temp", ["temperature"]),
+    ],
+)
+def test_values_of_settings_are_completed(session: Session, line: str, offered: list[str]) -> None:
+    assert commands.completions(session, line) == offered
+
+
+def test_files_are_completed(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATBOT_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "talks").mkdir()
+    for name in ("talk.md", ".hidden", "talks/one.jsonl"):
+        (tmp_path / name).touch()
+    assert commands.completions(session, "/save ta") == ["talk.md", "talks/"]
+    assert commands.completions(session, "/load talks/") == ["talks/one.jsonl"]
+    assert commands.completions(session, "/save .h") == [".hidden"]
+    assert commands.completions(session, "/save nowhere/") == []
+    assert commands.completions(session, "/save ") == ["talk.md", "talks/"]
+
+
+def test_kept_conversations_are_listed_and_loaded_by_name(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATBOT_HOME", str(tmp_path / "home"))
+    log = keeping.fresh()
+    log.write((Turn("user", "hello owl"), Turn("bot", "Hi.")), "owl")
+    log.close()
+    commands.run(session, "/load")
+    assert re.search(rf"{log.file.name} +hello owl\n", printed(session))
+    assert commands.completions(session, "/load 20") == [log.file.name]
+    commands.run(session, f"/load {log.file.name}")
+    assert [turn.text for turn in session.turns] == ["hello owl", "Hi."]
+
+
+def test_names_that_other_programs_have_are_known_or_lead_to_ours(session: Session) -> None:
+    for given, ours in (("repeat_penalty", "repetition_penalty"), ("num_predict", "max_tokens")):
+        commands.run(session, f"/set {given} 2")
+        assert getattr(session.sampling, ours) == 2
+    for given, ours in (("reset", "clear"), ("models", "model"), ("q", "exit"), ("seed", "set seed")):
+        with pytest.raises(ChatbotError) as error:
+            commands.run(session, f"/{given}")
+        assert error.value.hint == f"did you mean '/{ours}'?"
+    with pytest.raises(ChatbotError) as error:
+        commands.run(session, "/etc/passwd is a file")
+    assert error.value.hint == "to say it to the bot: //etc/passwd ..."
+
+
+def test_the_history_file_can_be_left_alone_from_now_on(session: Session) -> None:
+    commands.run(session, "/set nohistory")
+    assert not session.remembers
+    commands.run(session, "/set history")
+    assert session.remembers
+
+
+def test_why_asks_whose_reply_it_was(session: Session) -> None:
+    talked(session, "hello")
+    session.last_bot = scripted_bot("Ho.", name="crow")
+    object.__setattr__(session.last_bot.checkpoint.config, "corpus", {"name": "nests"})
+    with pytest.raises(ChatbotError, match="what crow learned from is not at corpora/nests or ") as error:
+        commands.run(session, "/why")
+    assert error.value.hint == "say where it is: /why CORPUS"
+
+
+def test_what_the_bots_in_the_box_learned_from_is_found_beside_them(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [
+        {"turns": [{"speaker": "A", "text": f"hello {n}"}, {"speaker": "B", "text": "Hi."}]} for n in range(9)
+    ]
+    (tmp_path / "corpora" / "nests").mkdir(parents=True)
+    file = tmp_path / "corpora" / "nests" / "dialogues.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    monkeypatch.setenv("CHATBOT_STARTERS", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("CHATBOT_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path.parent)
+    object.__setattr__(session.bot.checkpoint.config, "corpus", {"name": "nests"})
+    talked(session, "hello")
+    commands.run(session, "/why")
+    assert "nearest in what it learned from:" in printed(session)
+
+
+def test_explain_shows_the_context_and_no_score_of_what_is_not_looked_at() -> None:
+    def first(position: int, length: int) -> list[float]:
+        return [0.0, 0.75, 0.25] + [0.0] * (length - 3)
+
+    session = Session.of(
+        scripted_bot("Hi.", looks=first), Console(file=StringIO(), width=100, color_system=None)
+    )
+    talked(session, "hello you")
+    session.bot.family = "seq2seq"
+    commands.run(session, "/explain 1")
+    shown = printed(session)
+    assert re.search(r"▁hello +75% +score \+0.0 ", shown)
+    assert re.search(r"▁you +25% +score -1.1 ", shown)
+    assert shown.count("score ") == 2  # none of the marks, which it does not see
+    assert "c = 0.75 ▁hello + 0.25 ▁you\n" in shown
+    assert "Luong et al. 2015, eq. 5" in shown
+    assert "Press & Wolf 2017" in shown

@@ -1,12 +1,15 @@
 """The conversation at a prompt, with real keys through a pipe."""
 
 import json
+import os
 import re
+import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import cast
@@ -23,8 +26,9 @@ from rich.console import Console
 from chatbot.bot import Bot
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError, CheckpointError
-from chatbot.terminal import comparing, keeping, transcript
-from chatbot.terminal.keeping import Log
+from chatbot.interrupts import after_resuming
+from chatbot.terminal import commands, comparing, keeping, repl, transcript
+from chatbot.terminal.keeping import Log, fresh
 from chatbot.terminal.repl import (
     HOW_TO_LEAVE,
     CommandCompleter,
@@ -35,6 +39,7 @@ from chatbot.terminal.repl import (
     status,
 )
 from chatbot.terminal.session import Look, Session
+from chatbot.terminal.wrapping import Wrapped
 from tests.fakes import ScriptedResponder, scripted_bot
 
 ENTER, ALT_ENTER, CTRL_C, CTRL_D, CTRL_J = "\r", "\x1b\r", "\x03", "\x04", "\n"
@@ -189,7 +194,7 @@ def test_two_slashes_say_one() -> None:
 
 def test_an_unknown_command_never_reaches_the_bot() -> None:
     with conversation("/hepl" + ENTER) as talk:
-        assert talk.lines == ["Unknown command '/hepl'. Type /help for help. (did you mean '/help'?)"]
+        assert talk.lines == ["Unknown command '/hepl'. Type /? for help. (did you mean '/help'?)"]
         assert talk.heard() == []
 
 
@@ -215,7 +220,10 @@ def test_attention_on_shows_a_map_after_each_reply() -> None:
 
 def test_attention_on_shows_a_line_below_each_reply() -> None:
     with conversation("/attention on" + ENTER + "hello you" + ENTER) as talk:
-        assert talk.lines == ["attention on", "hello█ you█"]
+        assert talk.lines == [
+            "attention on: the model's own weights, while a reply is made",
+            "hello█ you█",
+        ]
 
 
 def test_attention_can_be_on_from_the_start() -> None:
@@ -500,10 +508,10 @@ def test_the_status_line_says_who_and_how() -> None:
     session = Session(Future(), Console(file=StringIO()))
     assert status("owl", session) == "owl is loading ..."
     session.loading.set_result(bot)
-    assert status("owl", session) == "a[31mb  temperature 0  /help"
+    assert status("owl", session) == "a[31mb  temperature 0  guidance 0  /help"
     session.last = bot.reply("hello")
     session.watch.tokens, session.watch.seconds = 1234, 1.0
-    assert "1,234 tokens/s  3 of 96 tokens of context" in status("owl", session)
+    assert "1,234 tokens/s  context 3/96" in status("owl", session)
 
 
 def test_a_full_disk_loses_no_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -597,3 +605,72 @@ def test_a_log_that_cannot_be_written_is_not_called_kept(tmp_path: Path) -> None
     log.file.parent.joinpath(f".{log.file.name}.partial").rmdir()
     log.write(turns, "parrot")
     assert not log.failed
+
+
+def test_ctrl_j_begins_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repl, "EARLY", 0.0)
+    with conversation("hello" + "\n" + "you" + ENTER) as talk:
+        assert talk.heard() == ["hello you"]
+
+
+def test_an_enter_typed_before_the_beginning_sends() -> None:
+    with conversation("hello\nyou" + ENTER) as talk:
+        assert talk.heard() == ["hello", "hello|Hi.|you"]
+
+
+def test_tab_completes_or_lists_and_leaves_the_line() -> None:
+    with conversation("/mod\t\b\t\t" + CTRL_C + "/att\ton" + ENTER + "/attention o\t" + "n" + ENTER) as talk:
+        assert talk.session.attention == "strip"
+        assert talk.lines.count("attention on: the model's own weights, while a reply is made") == 1
+        assert "on  off" in talk.screen.getvalue()
+
+
+def test_a_stopped_reply_is_kept_as_stopped() -> None:
+    with conversation("hello" + ENTER, "Hi there friend", interrupted_at=2) as talk:
+        assert [turn.cut for turn in talk.session.turns] == [False, True]
+
+
+def test_a_kept_conversation_is_told_of_at_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATBOT_HOME", str(tmp_path))
+
+    def prepare(session: Session) -> None:
+        session.log = fresh()
+
+    with conversation("", prepare=prepare) as talk:
+        assert "This conversation is kept; /show says where." in talk.lines
+        assert talk.session.log
+        talk.session.log.close()
+
+
+def test_what_was_stopped_is_not_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(commands.COMMANDS, "show", replace(commands.COMMANDS["show"], run=stop))
+    with conversation("/show" + ENTER) as talk:
+        assert talk.lines == ["(stopped)"]
+
+
+def test_a_reply_goes_on_at_the_beginning_of_a_line_after_ctrl_z() -> None:
+    written: list[str] = []
+    line = Wrapped(written.append, lambda: 12)
+    with after_resuming(line.moved):
+        line.add("one two ")
+        os.kill(os.getpid(), signal.SIGCONT)
+        line.add("three four ")
+    line.end()
+    assert "".join(written) == "one twothree four"  # between them the shell wrote a line of its own
+    assert signal.getsignal(signal.SIGCONT) is signal.SIG_DFL
+
+
+def test_a_history_that_is_not_wanted_keeps_nothing(tmp_path: Path) -> None:
+    wanted = True
+    kept = history(tmp_path / "history", lambda: wanted)
+    kept.append_string("hello")
+    wanted = False
+    kept.append_string("secret")
+    text = (tmp_path / "history").read_text()
+    assert "hello" in text
+    assert "secret" not in text

@@ -201,5 +201,5 @@ def test_each_word_has_its_own_style() -> None:
     assert isinstance(start, ReplyStart)
     line = Strip(start).text([0.1, 1.0, 0.6], 40, colour=True)
     styles = {line.plain[span.start : span.end]: str(span.style) for span in line.spans}
-    assert styles == {"who": STYLES[1], "are": f"{STYLES[4]} bold", "you": STYLES[3]}
+    assert styles == {"who": STYLES[1], "are": f"{STYLES[4]} bold underline", "you": f"{STYLES[3]} underline"}
     assert not line.style

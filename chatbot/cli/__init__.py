@@ -52,8 +52,10 @@ class Commands(click.Group):
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """What is no command is a text to reply to, as is what comes through a pipe."""
         if not args and sys.stdin is not None and not sys.stdin.isatty():
-            args = ["chat"]
+            args = ["chat", "--whole"]
         elif args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            if args[0].isalpha() and args[0].islower() and sys.stderr is not None and sys.stderr.isatty():
+                click.echo(f"('{args[0]}' is no command: said to the bot)", err=True)
             args = ["chat", "--prompt", *self._prompt(args)]
         return super().parse_args(context, args)
 

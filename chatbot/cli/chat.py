@@ -15,7 +15,7 @@ import click
 
 from chatbot import checkpoint, danger
 from chatbot.bot import Bot
-from chatbot.cli.options import given, options_for
+from chatbot.cli.options import bots, given, options_for
 from chatbot.config import override
 from chatbot.decoding import STYLES, SamplingConfig, styled
 from chatbot.engines.base import ENGINES
@@ -34,9 +34,10 @@ starter-gpt where none was.
 
 \b
 chatbot chat                              a conversation
-echo "how are you?" | chatbot chat        one prompt, one reply on stdout
-chatbot chat -p "how are you?"            the same
-chatbot chat --lines < prompts.txt        a reply for each line
+chatbot chat -p "how are you?"            one prompt, one reply on stdout
+echo "how are you?" | chatbot chat        the same; of several lines each is a turn of one conversation
+chatbot chat --lines < prompts.txt        a reply for each line by itself
+cat letter.txt | chatbot                  all of it is one prompt
 chatbot chat -p "hi" --json               with pieces, probabilities, attention
 
 How replies are drawn is saved with a bot; the defaults below are those of a bot that does not say.
@@ -44,12 +45,13 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 
 
 @click.command(help=HELP)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=bots)
 @click.argument("text", required=False, metavar="")
 @click.option(
     "-p", "--prompt", help="Reply to this text; to what comes through a pipe first, if there is any."
 )
 @click.option("--lines", is_flag=True, help="Reply to each line of the input by itself.")
+@click.option("--whole", is_flag=True, help="Reply to the whole input as one prompt.")
 @click.option("--json", "as_json", is_flag=True, help="Write pieces, probabilities and attention as JSON.")
 @click.option("--attention", is_flag=True, help="Show what each word of a reply looked at (not on stdout).")
 @click.option("-v", "--verbose", is_flag=True, help="Say how fast each reply came, and its seed (on stderr).")
@@ -62,7 +64,12 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
     envvar="CHATBOT_HISTORY",
     help="Whether what you type is kept for the arrow keys of the next time; CHATBOT_HISTORY=0: never.",
 )
-@click.option("--style", metavar="NAME", help=f"Settings that go together: {', '.join(STYLES)}.")
+@click.option(
+    "--style",
+    metavar="NAME",
+    shell_complete=lambda *given: list(STYLES),
+    help=f"Settings that go together: {', '.join(STYLES)}.",
+)
 @click.option("--diverse", "style", flag_value="diverse", help="Less of what could be said to anything.")
 @click.option(
     "--backward", metavar="NAME", help="A bot that learned backwards, for --score bidi and backward."
@@ -84,6 +91,7 @@ def chat(
     text: str | None,
     prompt: str | None,
     lines: bool,
+    whole: bool,
     as_json: bool,
     attention: bool,
     verbose: bool,
@@ -105,6 +113,7 @@ def chat(
     if lines and prompt is not None:
         raise click.UsageError("--lines reads its prompts from the standard input: leave out --prompt")
     talking = prompt is None and not lines and not as_json and _is_terminal(sys.stdin)
+    turns = prompt is None and not lines and not whole and not _is_terminal(sys.stdin)
     folder = checkpoint.find(name)  # first: for who is not there, no input need be waited for
     other = checkpoint.find(backward) if backward else None
     if talking:
@@ -115,16 +124,16 @@ def chat(
         return
     if log or go_on:
         raise click.UsageError("--log and --continue are for a conversation, not for one prompt or a pipe")
-    prompts = _with_help(_lines() if lines else [_whole(prompt)])
+    prompts = _with_help(_lines() if lines or turns else [_whole(prompt)])
     with _status(f"loading {printable(checkpoint.called(folder))} ..."):  # torch takes its time
         bot = load(folder, device, engine, style, settings, other)
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
-    show = _show_attention if attention else None
+    show, tell = partial(_show_attention, bot) if attention else None, _tell if verbose else None
     if as_json:
-        batch.answer_json(prompts, bot.responder, _write, show)
+        batch.answer_json(prompts, bot.responder, _write, show, tell, turns)
     else:
-        batch.answer(prompts, bot.responder, _write if stream else _by_line, show, _tell if verbose else None)
+        batch.answer(prompts, bot.responder, _write if stream else _by_line, show, tell, turns)
 
 
 def load(
@@ -257,13 +266,20 @@ def _tell(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _show_attention(reply: Reply) -> None:
+def _show_attention(bot: Bot, reply: Reply) -> None:
+    """By the method that tells most of the truth about the family; torch, where it is needed, takes 1.5 s."""
     from rich.console import Console  # 0.1 s
 
+    from chatbot.attribution import checked
     from chatbot.terminal.attention import AttentionMap
     from chatbot.terminal.window import fitted
 
-    fitted(Console(stderr=True)).print(AttentionMap(reply))
+    method = checked(None, bot.family)
+    if method != "weights":
+        from chatbot.attribution.lens import Lens
+
+        reply = Lens.of(bot).look(reply, method)
+    fitted(Console(stderr=True)).print(AttentionMap(reply, method))
 
 
 def _status(text: str) -> AbstractContextManager[object]:

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 
 import click
 
+from chatbot import checkpoint
 from chatbot.config import help_of, override
+from chatbot.decoding import OTHER_NAMES
 from chatbot.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
 # Other names of fields.
-SHORT = {"temperature": ("--temp", "-t"), "top_k": ("-k",), "max_tokens": ("-n",)}
+SHORT = {"temperature": ("-t",), "top_k": ("-k",), "max_tokens": ("-n",)}
 
 
 def options_for(config: type[Any], without: Sequence[str] = ()) -> Callable[[F], F]:
@@ -32,12 +34,18 @@ def options_for(config: type[Any], without: Sequence[str] = ()) -> Callable[[F],
 
     def decorate(command: F) -> F:
         for field in reversed([field for field in dataclasses.fields(config) if field.name not in without]):
-            names = [f"--{field.name.replace('_', '-')}", *SHORT.get(field.name, ())]
+            known = [field.name, *(other for other, ours in OTHER_NAMES.items() if ours == field.name)]
+            names = [f"--{name.replace('_', '-')}" for name in known] + [*SHORT.get(field.name, ())]
             text = help_of(config, field.name)
             command = click.option(*names, field.name, metavar="VALUE", callback=check, help=text)(command)
         return command
 
     return decorate
+
+
+def bots(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """For the shell's completion: the bots whose names begin so."""
+    return [bot.name for bot in checkpoint.available() if bot.name.startswith(typed)]
 
 
 def given(

@@ -64,7 +64,7 @@ def _parts(dialogue: Dialogue, config: CleaningConfig, report: Report) -> Iterat
         text, changed = (turn.text, []) if hopeless else _apply(turn.text)
         for rule in changed:
             report.change(rule)
-        reason = _unwanted(text, config)
+        reason = "cut short" if turn.cut else _unwanted(text, config)
         if not reason:
             part.append(turn if text == turn.text else Turn(turn.speaker, text))
             continue

@@ -123,7 +123,7 @@ def _turns(items: list[Any], speaker: str, text: str, where: str, report: Report
             continue
         words = printable(_text(item[text], text))
         report.lines_empty += not words
-        yield Turn(printable(str(name)), words)
+        yield Turn(printable(str(name)), words, cut=item.get("cut") is True)
 
 
 def _text(content: Any, name: str) -> str:

@@ -4,7 +4,7 @@ Everything here is NumPy, so that it serves every engine and needs no torch. A r
 these files, a line of RULES, and a setting of SamplingConfig: `--name`, `/set name` and its tests follow.
 """
 
-from chatbot.decoding.config import RULES, SamplingConfig
+from chatbot.decoding.config import OTHER_NAMES, RULES, SamplingConfig
 from chatbot.decoding.loop import Chosen, generate, generate_all, log_probabilities
 from chatbot.decoding.rule import Floats, Rule, Seen, softmax
 from chatbot.decoding.sampler import Choice, Sampler
@@ -14,6 +14,7 @@ from chatbot.decoding.spelling import Spelling
 from chatbot.decoding.styles import STYLES, USUAL, Styles, style_of, styled
 
 __all__ = [
+    "OTHER_NAMES",
     "RULES",
     "SCORES",
     "STYLES",

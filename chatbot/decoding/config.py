@@ -15,6 +15,14 @@ from chatbot.decoding.wording import are_words, bad_words, manners, min_tokens
 from chatbot.errors import ConfigError
 
 Score = Literal["likelihood", "fit", "balance", "bidi", "backward"]
+# What other programs call settings.
+OTHER_NAMES = {
+    "temp": "temperature",
+    "repeat_penalty": "repetition_penalty",
+    "repeat_last_n": "window",
+    "num_predict": "max_tokens",
+    "typical_p": "typical",
+}
 MOST = 64  # replies or hypotheses at once
 LONGEST = 10_000  # tokens of a reply
 

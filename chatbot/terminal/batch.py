@@ -28,17 +28,21 @@ def answer(
     write: replies.Write,
     show: Show | None = None,
     tell: Callable[[str], None] | None = None,
+    together: bool = False,
 ) -> None:
-    """Write one line for each prompt: its reply. Every prompt is a conversation of its own.
+    """Write one line for each prompt: its reply. Each is a conversation of its own; together, they are one.
 
     A prompt without words gets an empty line, so that the n-th reply is the n-th prompt's. tell: is told of
     each reply how fast it came, and by which seed.
     """
+    said: tuple[Turn, ...] = ()
     for prompt in prompts:
         if has_words(prompt):
+            asked = Dialogue((*said, Turn("user", prompt)))
             seeded = responder.with_sampling(with_seed(responder.sampling)) if tell else responder
             watch = Stopwatch()
-            reply = replies.show(watch.watch(seeded.reply(_only(prompt))), write)
+            reply = replies.show(watch.watch(seeded.reply(asked)), write)
+            said = _after(asked, reply) if together else ()
             write("\n")
             _go_on_after(reply, show)
             if tell:
@@ -48,15 +52,25 @@ def answer(
 
 
 def answer_json(
-    prompts: Iterable[str], responder: Responder, write: replies.Write, show: Show | None = None
+    prompts: Iterable[str],
+    responder: Responder,
+    write: replies.Write,
+    show: Show | None = None,
+    tell: Callable[[str], None] | None = None,
+    together: bool = False,
 ) -> None:
-    """Write one JSON object for each prompt, on a line of its own."""
+    """Write one JSON object for each prompt, on a line of its own; otherwise as `answer`."""
+    said: tuple[Turn, ...] = ()
     for prompt in (text.rstrip("\r\n") for text in prompts):
         seeded = responder.with_sampling(with_seed(responder.sampling))
-        events = seeded.reply(_only(prompt)) if has_words(prompt) else iter(NO_PROMPT)
+        asked, watch = Dialogue((*said, Turn("user", prompt))), Stopwatch()
+        events = watch.watch(seeded.reply(asked)) if has_words(prompt) else iter(NO_PROMPT)
         reply = replies.show(events, _nowhere)
+        said = _after(asked, reply) if together and reply.text else said
         write(line(record(prompt, reply, seeded.sampling)))
         _go_on_after(reply, show)
+        if tell and has_words(prompt):
+            tell(watch.told(seeded.sampling.seed))
 
 
 def has_words(prompt: str) -> bool:
@@ -98,8 +112,9 @@ def line(values: Record) -> str:
     return escaped(json.dumps(values, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
-def _only(prompt: str) -> Dialogue:
-    return Dialogue((Turn("user", prompt),))
+def _after(asked: Dialogue, reply: Reply) -> tuple[Turn, ...]:
+    """What was said then; an exchange without words is none."""
+    return (*asked.turns, Turn("bot", reply.text)) if reply.text else asked.turns[:-1]
 
 
 def _go_on_after(reply: Reply, show: Show | None) -> None:

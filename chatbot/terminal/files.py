@@ -24,3 +24,15 @@ def exists(path: Path) -> bool:
 def is_file(path: Path) -> bool:
     """Whether it is a file that is there for us."""
     return os.path.isfile(path)
+
+
+def beginning(typed: str) -> tuple[str, ...]:
+    """What is there whose path begins so; folders end with a slash."""
+    folder, slash, start = typed.rpartition("/")
+    try:
+        there = sorted(os.scandir(named(folder + slash or ".")), key=lambda entry: entry.name)
+    except (OSError, ValueError, ChatbotError):
+        return ()
+    shown = [entry for entry in there if start.startswith(".") or not entry.name.startswith(".")]
+    found = [entry for entry in shown if entry.name.startswith(start)]
+    return tuple(f"{folder}{slash}{entry.name}{'/' * entry.is_dir()}" for entry in found)

@@ -95,13 +95,17 @@ def fresh() -> Log:
     raise AssertionError("there is always a number that is free")
 
 
+def kept() -> list[Path]:
+    """The conversations that were kept, the last one first."""
+    there = filter(files.is_file, folder().glob("*.jsonl"))  # not a link to nowhere
+    return sorted(there, key=lambda file: (file.stat().st_mtime_ns, file.name), reverse=True)
+
+
 def newest() -> Path:
     """The conversation that was kept last."""
-    there = filter(files.is_file, folder().glob("*.jsonl"))  # not a link to nowhere
-    found = sorted(there, key=lambda file: (file.stat().st_mtime_ns, file.name))
-    if not found:
+    if not (found := kept()):
         raise ChatbotError("no conversation was kept yet", "keep one: chatbot chat --log")
-    return found[-1]
+    return found[0]
 
 
 def resumed() -> tuple[Log, tuple[Turn, ...], tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
@@ -14,32 +15,37 @@ from threading import Thread
 from typing import Any, TextIO
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import create_app_session
+from prompt_toolkit.application import create_app_session, run_in_terminal
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.completion import (
+    CompleteEvent,
+    Completer,
+    Completion,
+    get_common_complete_suffix,
+)
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import has_focus
+from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.output.plain_text import PlainTextOutput
-from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
 from rich.cells import cell_len
+from rich.columns import Columns
 from rich.console import Console
 from rich.text import Text
 
 from chatbot import danger, paths
 from chatbot.bot import Bot
 from chatbot.corpus.cleaning import clean_text
-from chatbot.decoding import USUAL, style_of
+from chatbot.decoding import USUAL, SamplingConfig, style_of
 from chatbot.errors import ChatbotError
+from chatbot.interrupts import after_resuming
 from chatbot.replying import Reply
 from chatbot.terminal import batch, commands, comparing, replies, transcript
-from chatbot.terminal.attention import AttentionMap
 from chatbot.terminal.session import Opening, Session
 from chatbot.terminal.strip import LiveStrip, average
 from chatbot.terminal.text import printable
@@ -47,6 +53,7 @@ from chatbot.terminal.window import fitted
 from chatbot.terminal.wrapping import Wrapped
 
 PROMPT = "> "
+EARLY = 0.5  # seconds after the beginning in which a line feed is an Enter that was typed before it
 HOW_TO_LEAVE = "Use Ctrl-D or /exit to leave."
 QUOTES = '"""'  # between two of these, Enter begins a line
 
@@ -76,12 +83,15 @@ class Repl:
 
     def take_turn(self) -> bool:
         """Read and answer; False when the user leaves."""
+        told = HOW_TO_LEAVE
         try:
-            self.handle(self.prompts.prompt(PROMPT, pre_run=self.check_loaded))
+            text = self.prompts.prompt(PROMPT, pre_run=self.check_loaded)
+            told = "(stopped)"
+            self.handle(text)
         except EOFError:
             return False
         except KeyboardInterrupt:
-            self.say(HOW_TO_LEAVE)
+            self.say(told)
         except ChatbotError as error:
             if self.failed() is error:
                 raise
@@ -102,6 +112,8 @@ class Repl:
         """Who is there, how to get help and how to leave."""
         self.session.console.print(Text(f"This is {printable(self.introduced or self.name)}.", style="bold"))
         self.say("/help for help, /attention on to see where it looks, Ctrl-D to leave")
+        if self.session.log:
+            self.say("This conversation is kept; /show says where.")
         if self.session.log and self.session.log.spoiled:
             self.say(self.session.log.spoiled)
         if self.session.log and self.session.log.bot not in ("", self.name):
@@ -155,7 +167,7 @@ class Repl:
             reply, bot = self.compared(text, rivals)
         else:
             reply, told = self.answered(text, bot, self.live and bool(self.session.attention))
-            self.tell(reply, told)
+            self.tell(reply, told, bot)
         if is_cut(text, reply, bot):
             self.say("Only the end of that was read: it is longer than what the bot sees at once.")
         if danger.speaks_of(text):
@@ -163,7 +175,7 @@ class Repl:
         drawn = bot.with_sampling(self.session.varied(bot.sampling))  # for /explain
         self.session.last, self.session.last_bot = reply, drawn
         if reply.text:  # an exchange without words is none
-            self.session.add(text, reply.text, bot.name)
+            self.session.add(text, reply.text, bot.name, cut=reply.reason == "interrupted")
             if self.session.log:
                 self.kept(
                     self.session.log.write, self.session.turns, self.session.bot.name, self.session.voices
@@ -186,18 +198,19 @@ class Repl:
         line = Wrapped(self.write, self.width)
         strip = LiveStrip(self.session.console, self.write, lambda: line.column)
         watched = strip.watched(events) if with_strip else events
-        reply = replies.show(watched, line.add)
+        with after_resuming(line.moved), after_resuming(strip.moved):
+            reply = replies.show(watched, line.add)
         strip.clear()
         line.end()
         self.finish(reply)
         return reply, watch.told(sampling.seed)
 
-    def tell(self, reply: Reply, told: str) -> None:
-        """What is asked for below a reply: where it looked, how it came."""
+    def tell(self, reply: Reply, told: str, bot: Bot) -> None:
+        """What is asked for below a bot's reply: where it looked, how it came."""
         if self.session.attention and reply.tokens:
             self.session.console.print(average(reply, self.session.console))
         if self.session.attention == "map":
-            self.session.console.print(AttentionMap(reply))
+            self.session.console.print(commands.looking.map_of(self.session, reply, bot))
         if self.session.verbose:
             self.say(told)
 
@@ -217,16 +230,20 @@ class Repl:
             better = comparing.ANSWERS.get(answer)
             self.kept(comparing.keep, names, None if better is None else names[better])
         taken = comparing.ANSWERS.get(answer, 0)
-        self.unveil(names, made, "" if answer in comparing.ANSWERS else f"; going on with {taken + 1}")
+        self.unveil(
+            [rivals[i] for i in order],
+            made,
+            "" if answer in comparing.ANSWERS else f"; going on with {taken + 1}",
+        )
         return made[taken][0], rivals[order[taken]]
 
-    def unveil(self, names: Sequence[str], made: Sequence[tuple[Reply, str]], more: str) -> None:
+    def unveil(self, bots: Sequence[Bot], made: Sequence[tuple[Reply, str]], more: str) -> None:
         """After the choice: who is who, and what is asked for below replies, which might have told it."""
-        self.say(", ".join(f"{number}: {printable(name)}" for number, name in enumerate(names, 1)) + more)
-        for number, (reply, told) in enumerate(made, 1):
+        self.say(", ".join(f"{number}: {printable(bot.name)}" for number, bot in enumerate(bots, 1)) + more)
+        for number, (bot, (reply, told)) in enumerate(zip(bots, made, strict=True), 1):
             if self.session.attention or self.session.verbose:
                 self.say(f"{number}:")
-                self.tell(reply, told)
+                self.tell(reply, told, bot)
 
     def finish(self, reply: Reply) -> None:
         """End the line, and say so where the reply did not end by itself."""
@@ -261,7 +278,8 @@ def run(name: str, first: Callable[[], Bot], load: Callable[[str], Bot], opening
     console = fitted(Console(stderr=redirected, highlight=False))
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
     session.edit, session.verbose, session.voices = opening.edit, opening.verbose, opening.voices
-    kept = history(paths.history_file()) if opening.history else InMemoryHistory()
+    remembers = lambda: session.remembers  # noqa: E731
+    kept = history(paths.history_file(), remembers) if opening.history else InMemoryHistory()
     with screen(sys.stderr if redirected else sys.stdout):
         prompts = prompt_session(kept, session, status=lambda: status(name, session))
     # A file has no margin.
@@ -308,10 +326,24 @@ def status(name: str, session: Session) -> str:
     if session.last:
         told = [f"{session.watch.speed:,.0f} tokens/s", seen(session.last, session)]
     names = " or ".join(printable(one.name) for one in session.rivals or (bot,))
-    style = style_of(session.sampling, bot.styles)
-    drawn = style if style not in ("", USUAL) else f"temperature {session.sampling.temperature:g}"
-    parts = [drawn, *told, *(["kept"] if session.log and not session.log.failed else []), "/help"]
+    parts = [
+        drawn(session.sampling, bot),
+        *told,
+        *(["kept"] if session.log and not session.log.failed else []),
+        "/help",
+    ]
     return fitting([names, *parts], session.console.width)
+
+
+def drawn(sampling: SamplingConfig, bot: Bot) -> str:
+    """How replies are drawn: the style, or the temperature and what else was changed."""
+    style = style_of(sampling, bot.styles)
+    if style not in ("", USUAL):
+        return style
+    others = [name for name in vars(sampling) if name != "temperature"]
+    changed = [name for name in others if getattr(sampling, name) != getattr(bot.usual, name)]
+    values = {name: getattr(sampling, name) for name in ("temperature", *changed)}
+    return "  ".join(f"{name} {v:g}" if isinstance(v, float) else f"{name} {v}" for name, v in values.items())
 
 
 def is_cut(text: str, reply: Reply, bot: Bot) -> bool:
@@ -325,8 +357,8 @@ def seen(reply: Reply, session: Session) -> str:
     """How much of the conversation the bot saw for a reply."""
     said, turns = len(session.turns) - 1, len({piece.turn for piece in reply.prompt})
     if turns < said:
-        return f"saw the last {turns} of {said} turns"
-    return f"{len(reply.prompt)} of {session.responder.examples.prompt_limit} tokens of context"
+        return f"saw {turns} of {said} turns"
+    return f"context {len(reply.prompt)}/{session.responder.examples.prompt_limit}"
 
 
 def fitting(parts: Sequence[str], width: int) -> str:
@@ -376,13 +408,13 @@ def prompt_session(
         auto_suggest=AutoSuggestFromHistory(),
         completer=CommandCompleter(session),
         complete_while_typing=False,
-        complete_style=CompleteStyle.READLINE_LIKE,  # a menu would keep eight lines free below the prompt
-        key_bindings=keys(),
+        reserve_space_for_menu=0,  # there is none: Tab lists what there is above the prompt
+        key_bindings=keys(session.console),
         multiline=True,  # so that a paste of several lines is one prompt
         prompt_continuation="  ",
         enable_suspend=True,
         bottom_toolbar=status,
-        style=Style.from_dict({"bottom-toolbar": "noreverse dim"}),
+        style=Style.from_dict({"bottom-toolbar": "noreverse dim", "auto-suggestion": "noinherit dim"}),
         input=input,
         output=output,
     )
@@ -402,13 +434,16 @@ class CommandCompleter(Completer):
             yield Completion(completion, start_position=-typed)
 
 
-def keys() -> KeyBindings:
-    """Enter sends; Alt-Enter begins a line; Ctrl-G opens an editor; Ctrl-C clears what is typed."""
-    bindings = KeyBindings()
+def keys(console: Console) -> KeyBindings:
+    """Enter sends; Alt-Enter or Ctrl-J begins a line; Ctrl-G opens an editor; Ctrl-C clears what is typed;
+    Tab completes."""
+    bindings, began = KeyBindings(), time.monotonic()
     typing = has_focus(DEFAULT_BUFFER)  # not while the history is searched
 
+    early = Condition(lambda: time.monotonic() < began + EARLY)
+
     @bindings.add("enter", filter=typing)
-    @bindings.add("c-j", filter=typing)  # what a terminal made of an Enter typed before we had it
+    @bindings.add("c-j", filter=typing & early)  # what a terminal made of an Enter typed before we had it
     def send(event: KeyPressEvent) -> None:
         if is_open(event.current_buffer.text):
             event.current_buffer.insert_text("\n")
@@ -420,8 +455,23 @@ def keys() -> KeyBindings:
         event.current_buffer.open_in_editor()
 
     @bindings.add("escape", "enter", filter=typing)
+    @bindings.add("c-j", filter=typing & ~early)
     def begin_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
+
+    @bindings.add("tab", filter=typing)
+    def complete(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        asked = CompleteEvent(completion_requested=True)
+        found = list(buffer.completer.get_completions(buffer.document, asked))
+        if len(found) == 1:
+            buffer.delete_before_cursor(-found[0].start_position)
+            buffer.insert_text(found[0].text)
+        elif more := get_common_complete_suffix(buffer.document, found):
+            buffer.insert_text(more)
+        elif found:  # above the prompt, which is taken away meanwhile: it would stand there twice
+            listed = Columns([Text(printable(one.text)) for one in found], padding=(0, 2))
+            run_in_terminal(lambda: console.print(listed), render_cli_done=False)
 
     @bindings.add("c-c", filter=typing)
     def clear(event: KeyPressEvent) -> None:
@@ -433,15 +483,20 @@ def keys() -> KeyBindings:
 
 
 class KeptHistory(FileHistory):
-    """What was typed, in a file. A full disk must not end the conversation."""
+    """What was typed, in a file, while it is wanted. A full disk must not end the conversation."""
+
+    def __init__(self, file: str, wanted: Callable[[], bool]) -> None:
+        super().__init__(file)
+        self._wanted = wanted
 
     def store_string(self, string: str) -> None:
         """Add a prompt to the file, if it can be written."""
-        with suppress(OSError):
-            super().store_string(string)
+        if self._wanted():
+            with suppress(OSError):
+                super().store_string(string)
 
 
-def history(file: Path) -> History:
+def history(file: Path, wanted: Callable[[], bool] = lambda: True) -> History:
     """The history kept in this file, for its owner's eyes only; in memory if it cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -449,4 +504,4 @@ def history(file: Path) -> History:
         file.chmod(0o600)  # also where it was there before
     except OSError:
         return InMemoryHistory()
-    return KeptHistory(str(file))
+    return KeptHistory(str(file), wanted)

@@ -65,9 +65,10 @@ class Session:
     ask      asks the user something and gives the answer
     edit     lets the user change a text in an editor, and gives what it became; None if nothing was written
     lens     looks at a bot's replies by other methods, once it was asked to
-    nearest  what the bot learned from, searchable, once it was asked for
+    nearest  what a bot learned from, by its name, searchable, once it was asked for
     log      the file that the conversation is kept in, if it is
     voices   which bot said each turn; nothing for the user's, and where it is not known
+    remembers  whether what is typed goes to the history file
     """
 
     loading: Future[Bot]
@@ -83,12 +84,13 @@ class Session:
     load: Callable[[str], Bot] = Bot.load
     log: Log | None = None
     last_bot: Bot | None = None
-    nearest: Nearest | None = None
+    nearest: tuple[str, Nearest] | None = None
     lens: tuple[Checkpoint, Lens] | None = None
     verbose: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)  # of the last reply
     kept: set[Path] = field(default_factory=set)  # files that this conversation was saved in
     voices: tuple[str, ...] = ()
+    remembers: bool = True
 
     @classmethod
     def of(cls, bot: Bot, console: Console, attention: Look = "") -> Session:
@@ -104,8 +106,6 @@ class Session:
 
     @bot.setter
     def bot(self, bot: Bot) -> None:
-        if self.loading.done() and bot.checkpoint.folder != self.bot.checkpoint.folder:
-            self.nearest = None
         self.loading = Future()
         self.loading.set_result(bot)
 
@@ -154,12 +154,12 @@ class Session:
         """The conversation with this said last."""
         return Dialogue((*self.turns, Turn(USER, text)))
 
-    def add(self, text: str, reply: str, bot: str) -> None:
-        """Take an exchange into the conversation."""
+    def add(self, text: str, reply: str, bot: str, cut: bool = False) -> None:
+        """Take an exchange into the conversation; cut: whether the reply was stopped."""
         before = len(self.turns)
         known = self.voices[:before]
         self.voices = (*known, *[""] * (before - len(known)), "", bot)
-        self.turns = (*self.asked(text).turns, Turn(BOT, reply))
+        self.turns = (*self.asked(text).turns, Turn(BOT, reply, cut))
 
     def varied(self, sampling: SamplingConfig) -> SamplingConfig:
         """The sampling of a prompt's next answer: each time a little freer, or it would often be the same.

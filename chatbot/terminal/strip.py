@@ -16,6 +16,7 @@ from chatbot.terminal.attention import ASCII, BLOCKS, NARROWEST, STEPS, STYLES, 
 from chatbot.terminal.replies import Write
 
 LINE, CUT = -1, -2  # parts of the strip that are no words
+EMPHASIS = "", "", "", " underline", " bold underline"  # of a level: not by colour alone
 UP, CLEAR = "\x1b[A", "\x1b[J"
 # Around a line that has to stay one: a window that was made narrower just now would wrap it, unseen by us.
 NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
@@ -106,7 +107,7 @@ class Strip:
 
     def _word(self, text: str, level: int, colour: bool) -> Text:
         if colour:
-            return Text(text, STYLES[level] + (" bold" if level == len(STEPS) else "") if level else "dim")
+            return Text(text, STYLES[level] + EMPHASIS[level] if level else "dim")
         return Text(text + self.glyphs.shades[level].strip())
 
     def _shares(self, attention: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
@@ -147,6 +148,10 @@ class LiveStrip:
             # From the line below: a full line keeps its last column.
             self._write(f"\r\n{CLEAR}{self._back()}")
             self._drawn = False
+
+    def moved(self) -> None:
+        """Forget the strip: something else has written since, and the cursor is elsewhere."""
+        self._drawn = False
 
     def watched(self, events: Iterator[Event]) -> Iterator[Event]:
         """The same events; the strip is away while one is shown, and drawn anew after it."""

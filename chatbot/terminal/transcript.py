@@ -19,17 +19,20 @@ from chatbot.errors import ChatbotError
 from chatbot.terminal import files
 from chatbot.terminal.text import escaped, printable
 
+CUT = " (interrupted)"
 LAST = 6  # turns that are shown of a conversation that goes on
 LONGEST_NAME = 100  # characters of what a file may call a bot
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~])")
 
 
 def as_jsonl(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
-    """A line of the corpus format `jsonl`; a turn that another bot said names it."""
-    said = [{"speaker": turn.speaker, "text": turn.text} for turn in turns]
-    for line, voice in zip(said, voices, strict=True):
-        if line["speaker"] != "user" and voice != bot:
+    """A line of the corpus format `jsonl`; a turn that another bot said names it, a cut one says so."""
+    said: list[dict[str, Any]] = [{"speaker": turn.speaker, "text": turn.text} for turn in turns]
+    for line, turn, voice in zip(said, turns, voices, strict=True):
+        if turn.speaker != "user" and voice != bot:
             line["bot"] = voice
+        if turn.cut:
+            line["cut"] = True
     return escaped(json.dumps({"turns": said, "bot": bot}, ensure_ascii=False)) + "\n"
 
 
@@ -37,6 +40,7 @@ def as_markdown(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
     """A paragraph a turn; what Markdown would read as its own signs is escaped."""
     lines = [
         f"**{'you' if turn.speaker == 'user' else _marked(voice)}:** {_marked(turn.text)}"
+        + " *(interrupted)*" * turn.cut
         for turn, voice in zip(turns, voices, strict=True)
     ]
     return f"# A conversation with {_marked(_all(turns, bot, voices))}\n\n" + "\n\n".join(lines) + "\n"
@@ -58,7 +62,7 @@ def as_html(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
 
     environment = jinja2.Environment(loader=jinja2.PackageLoader("chatbot", "terminal"), autoescape=True)
     said = [
-        (turn.speaker == "user", printable(turn.text), printable(voice))
+        (turn.speaker == "user", printable(turn.text), printable(voice), turn.cut)
         for turn, voice in zip(turns, voices, strict=True)
     ]
     told = printable(_all(turns, bot, voices))
@@ -133,7 +137,7 @@ def with_report(file: Path) -> tuple[tuple[Turn, ...], Report]:
         raise ChatbotError(f"{file} is no conversation", "one that goes on ends with .jsonl")
     corpus = open_corpus(file)
     last = list(corpus)[-1]
-    turns = (Turn("user" if turn.speaker == "user" else "bot", turn.text) for turn in last.turns)
+    turns = (Turn("user" if turn.speaker == "user" else "bot", turn.text, turn.cut) for turn in last.turns)
     return tuple(turns), corpus.report
 
 
@@ -142,7 +146,7 @@ def shown(turns: Sequence[Turn]) -> Group:
     left_out = len(turns) - LAST
     first = [Text(f"... {left_out} turns before", style="dim")] if left_out > 0 else []
     lines = [
-        Text(f"> {printable(turn.text)}" if turn.speaker == "user" else printable(turn.text), style="dim")
+        Text("> " * (turn.speaker == "user") + printable(turn.text) + CUT * turn.cut, style="dim")
         for turn in turns[-LAST:]
     ]
     return Group(*first, *lines)

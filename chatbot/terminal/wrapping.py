@@ -38,6 +38,10 @@ class Wrapped:
         if self._is_wide() or cell_len(self._word) >= self._width():
             self.end()
 
+    def moved(self) -> None:
+        """Go on at the beginning of a line: something else has written since."""
+        self.column, self._space = 0, ""
+
     def end(self) -> None:
         """Write the word that is waiting; what is longer than a line is left to the terminal."""
         parts = CHARACTER.findall(self._word) if self._is_wide() else [self._word]

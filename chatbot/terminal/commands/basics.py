@@ -8,8 +8,8 @@ from dataclasses import fields
 from rich.table import Table
 from rich.text import Text
 
-from chatbot.config import override
-from chatbot.decoding import USUAL, SamplingConfig, Styles, style_of, styled
+from chatbot.config import choices, override
+from chatbot.decoding import OTHER_NAMES, USUAL, SamplingConfig, Styles, style_of, styled
 from chatbot.terminal.commands.table import COMMANDS, command
 from chatbot.terminal.session import Session
 from chatbot.terminal.text import nats_per_word, printable
@@ -19,10 +19,14 @@ SETTINGS = tuple(field.name for field in fields(SamplingConfig))
 
 KEYS = {
     "Enter": "send",
-    "Alt-Enter": 'a new line; so is Enter after """, until the next """',
+    "Alt-Enter, Ctrl-J": 'a new line; so is Enter after """, until the next """',
+    "Tab": "complete a command, a value, a file",
+    "Right": "take the suggestion, in grey",
+    "Up, Down": "what you said before",
     "Ctrl-G": "write in your editor ($VISUAL or $EDITOR)",
     "Ctrl-C": "stop a reply, or clear what is typed",
     "Ctrl-D": "leave",
+    "Ctrl-Z": "to the shell; fg comes back",
     "Ctrl-R": "search what you said before",
     "//text": "say a text that begins with a slash",
 }
@@ -34,7 +38,7 @@ def show_help(session: Session, argument: str) -> None:
     table = Table.grid(padding=(0, 2))
     for entry in dict.fromkeys(COMMANDS.values()):
         names = ", ".join(f"/{name}" for name in entry.names)
-        told = entry.help.replace("{values}", printable(", ".join(entry.values(session))))
+        told = entry.help.replace("{values}", printable(", ".join(entry.values(session, ("",)))))
         table.add_row(Text(f"{names} {entry.arguments}", overflow="fold"), Text(told))
     table.add_row()
     for key, meaning in KEYS.items():
@@ -45,13 +49,19 @@ def show_help(session: Session, argument: str) -> None:
 @command(
     "set",
     arguments="[NAME VALUE]",
-    help="change how replies are drawn; alone: show the settings",
-    values=lambda session: SETTINGS,
+    help="change how replies are drawn; alone: show the settings; nohistory: keep nothing of what you type",
+    values=lambda session, words: SETTINGS if len(words) < 2 else choices(SamplingConfig, words[0]),
 )
 def set_(session: Session, argument: str) -> None:
     """Show the settings, or change one."""
     name, *rest = re.split(r"[\s=]+", argument, maxsplit=1)
     name, value = name.replace("-", "_"), "".join(rest).strip()
+    name = OTHER_NAMES.get(name, name)
+    if name in ("history", "nohistory"):
+        session.remembers = name == "history"
+        told = "goes to" if session.remembers else "no longer goes to"
+        session.console.print(Text(f"What you type {told} the history file."))
+        return
     if name:
         session.change(lambda bot: _set(bot.sampling, name, value))
     session.console.print(settings(session.sampling, (name,) if name else SETTINGS))
@@ -61,7 +71,7 @@ def set_(session: Session, argument: str) -> None:
     "style",
     arguments="[NAME]",
     help="change several settings at once: {values}; alone: show them",
-    values=lambda session: session.styles,
+    values=lambda session, words: session.styles,
 )
 def style(session: Session, argument: str) -> None:
     """Show the styles, or take the settings of one."""

@@ -26,7 +26,7 @@ def names() -> tuple[str, ...]:
     "bot",
     arguments="[NAME]",
     help="go on with another bot; alone: who there is",
-    values=lambda session: names(),
+    values=lambda session, words: names(),
 )
 def model(session: Session, argument: str) -> None:
     """Change the bot; the conversation stays, and so do the settings that were changed in it."""
@@ -42,7 +42,7 @@ def model(session: Session, argument: str) -> None:
     "compare",
     arguments="[BOT BOT|off]",
     help="two bots answer, you see which is which after you chose; `chatbot compare` shows the tally",
-    values=lambda session: ("off", *names()),
+    values=lambda session, words: ("off", *names()),
 )
 def compare(session: Session, argument: str) -> None:
     """Let two bots answer from now on; of one name, the other is who one talks to."""

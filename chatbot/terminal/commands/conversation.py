@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from rich.table import Table
 from rich.text import Text
 
 from chatbot.errors import ChatbotError
-from chatbot.terminal import files, transcript
+from chatbot.terminal import files, keeping, transcript
 from chatbot.terminal.commands.table import command
 from chatbot.terminal.session import Session
 from chatbot.terminal.text import printable
+
+KEPT = 10  # conversations that are listed
 
 
 @command("regen", "retry", help="another reply to what you said last, each time drawn a little more freely")
@@ -49,7 +54,11 @@ def edit(session: Session, argument: str) -> str | None:
 
 
 @command(
-    "save", "export", arguments="FILE", help=f"write the conversation to a file: {transcript.KINDS_SAID}"
+    "save",
+    "export",
+    arguments="FILE",
+    help=f"write the conversation to a file: {transcript.KINDS_SAID}",
+    values=lambda session, words: files.beginning(words[-1]),
 )
 def save(session: Session, argument: str) -> None:
     """Write the conversation; a file that was there before is not written over, but for one of its own."""
@@ -67,15 +76,34 @@ def save(session: Session, argument: str) -> None:
     session.console.print(Text(printable(f"{len(session.turns)} turns written to {file}")))
 
 
-@command("load", arguments="FILE", help="go on with a conversation that was saved as .jsonl")
+@command(
+    "load",
+    arguments="[FILE]",
+    help="go on with a conversation that was saved as .jsonl; alone: those that --log kept",
+    values=lambda session, words: (*files.beginning(words[-1]), *(file.name for file in keeping.kept())),
+)
 def load(session: Session, argument: str) -> None:
-    """Take a conversation's turns, and show its end."""
+    """Take a conversation's turns, and show its end; of one that --log kept, the file's name will do."""
     if not argument:
-        raise ChatbotError("/load takes a file", "for example: /load talk.jsonl")
+        session.console.print(_kept())
+        return
     file = files.named(argument)
+    if not files.exists(file) and file.name == argument:
+        file = next((one for one in keeping.kept() if one.name == argument), file)
     turns = transcript.read(file)
     session.begin(turns, transcript.spoken(file, len(turns))[1])
     session.console.print(transcript.shown(session.turns))
+
+
+def _kept() -> Table:
+    """The conversations that were kept last, and how they begin."""
+    table = Table.grid(padding=(0, 2))
+    for file in keeping.kept()[:KEPT]:
+        with suppress(ChatbotError):
+            table.add_row(Text(printable(file.name)), Text(printable(transcript.read(file)[0].text), "dim"))
+    if not table.row_count:
+        raise ChatbotError("no conversation was kept yet", "/save FILE keeps this one; so does --log")
+    return table
 
 
 def _taken_back(session: Session) -> str:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from chatbot import paths
 from chatbot.attribution import METHODS, checked
+from chatbot.bot import Bot
 from chatbot.config import from_dict, quoted
 from chatbot.corpus import open_corpus
 from chatbot.corpus.cleaning import CleaningConfig
@@ -48,13 +49,14 @@ SHOWN = (*LOOKS, "heads", "layers", *METHODS)
     arguments="[on|map|off|N|heads|layers|METHOD]",
     help="which of your words each word of the last reply looked at; N: its N-th word alone; heads, layers: "
     f"a transformer's; by a method: {', '.join(METHODS)}; on: a line below each reply; map: a map too",
-    values=lambda session: SHOWN,
+    values=lambda session, words: SHOWN,
 )
 def attention(session: Session, argument: str) -> None:
     """Say what is shown below each reply, or show the last reply's map."""
     if argument in LOOKS:
         session.attention = LOOKS[argument]
-        session.console.print(Text(f"attention {argument}"))
+        told = ": the model's own weights, while a reply is made" if session.attention == "strip" else ""
+        session.console.print(Text(f"attention {argument}{told}"))
         return
     number = _number(argument)
     if argument and argument not in SHOWN and number is None:
@@ -62,7 +64,7 @@ def attention(session: Session, argument: str) -> None:
         raise ChatbotError(f"/attention knows no {quoted(argument)}", told)
     reply = _last(session)
     if argument in ("heads", "layers"):
-        _each(session, argument.removesuffix("s"), getattr(_lens(session), argument)(reply))
+        _each(session, argument.removesuffix("s"), getattr(_lens(session, session.replier), argument)(reply))
     elif number is not None:
         session.console.print(_map(session, None).row(number))
     else:
@@ -71,20 +73,24 @@ def attention(session: Session, argument: str) -> None:
 
 def _map(session: Session, named: str | None) -> AttentionMap:
     """The last reply's map by a method, or by the one that tells most of the truth about the family."""
-    reply = _last(session)
-    method = checked(named, session.replier.family)
-    return AttentionMap(reply if method == "weights" else _lens(session).look(reply, method), method)
+    return map_of(session, _last(session), session.replier, named)
+
+
+def map_of(session: Session, reply: Reply, bot: Bot, named: str | None = None) -> AttentionMap:
+    """A map of this bot's reply by a method, or by the one that tells most of the truth about the family."""
+    method = checked(named, bot.family)
+    return AttentionMap(reply if method == "weights" else _lens(session, bot).look(reply, method), method)
 
 
 def _each(session: Session, what: str, found: Sequence[Reply]) -> None:
+    of = " of the last layer" if what == "head" else ", mean over its heads"
     for number, reply in enumerate(found):
-        session.console.print(Text(f"{what} {number}", style="bold"))
+        session.console.print(Text(f"{what} {number}{of}", style="bold"))
         session.console.print(AttentionMap(reply))
 
 
-def _lens(session: Session) -> Lens:
-    """Looks at replies with torch, which takes its time to begin."""
-    bot = session.replier
+def _lens(session: Session, bot: Bot) -> Lens:
+    """Looks at a bot's replies with torch, which takes its time to begin."""
     if session.lens is None or session.lens[0] is not bot.checkpoint:
         with session.console.status(Text("looking ...", style="dim")):
             with uninterrupted():
@@ -103,11 +109,13 @@ def why(session: Session, argument: str) -> None:
     """Show whether the reply was learned or copied."""
     reply = _last(session)
     if argument:  # first: it may not be there
-        session.nearest = _nearest(session, argument)
+        session.nearest = session.replier.name, _nearest(session, argument)
     session.console.print(Listed(_probabilities(reply.tokens)))
-    if session.nearest is None:
-        session.nearest = _nearest(session, argument)
-    found = session.nearest.find(session.answered_last() if reply.text else session.said_last(), reply.text)
+    if session.nearest is None or session.nearest[0] != session.replier.name:
+        session.nearest = session.replier.name, _nearest(session, argument)
+    found = session.nearest[1].find(
+        session.answered_last() if reply.text else session.said_last(), reply.text
+    )
     session.console.print(Text("nearest in what it learned from:", style="dim"))
     session.console.print(Text(printable(f"> {found.prompt}")))
     session.console.print(Text(printable(found.reply)))
@@ -164,13 +172,15 @@ def _nearest(session: Session, named: str) -> Nearest:
         from chatbot.nearest import Nearest  # slow to import, as is what follows
         from chatbot.terminal.progress import track
 
-    facts = session.bot.checkpoint.config.corpus
+    facts = session.replier.checkpoint.config.corpus
     name = str(facts.get("name", ""))
-    places = [files.named(named)] if named else [Path("corpora") / name, paths.home() / "corpora" / name]
+    beside = [home / "corpora" / name for home in (Path(), paths.home(), paths.starters().parent)]
+    places = [files.named(named)] if named else beside
     place = next((place for place in places if files.exists(place)), None)
     if place is None or not name:
+        where = " or ".join(dict.fromkeys(map(str, places)))
         raise ChatbotError(
-            f"what {session.bot.name} learned from is not at {places[0]}", "say where it is: /why CORPUS"
+            f"what {session.replier.name} learned from is not at {where}", "say where it is: /why CORPUS"
         )
     cleaning = from_dict(CleaningConfig, facts.get("cleaning", {}), "cleaning")
     with track("reading what it learned from", console=session.console) as progress:

@@ -12,14 +12,15 @@ from chatbot.terminal.session import Session
 from chatbot.terminal.text import printable
 
 Run = Callable[[Session, str], str | None]  # what it gives is said to the bot
-Values = Callable[[Session], tuple[str, ...]]
+Values = Callable[[Session, tuple[str, ...]], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Command:
     """A command: its first name is the one that /help shows.
 
-    values: what completion offers, in this conversation. help: "{values}" stands for them there.
+    values: what completion offers for the last of these words, in this conversation. help: "{values}" stands
+    for those of the first there.
     """
 
     names: tuple[str, ...]
@@ -30,9 +31,24 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {}
+# What other programs call it, where it is not our nearest name.
+OTHERWISE = {
+    **dict.fromkeys(("h", "commands"), "help"),
+    **dict.fromkeys(("q", "x", "stop", "end"), "exit"),
+    **dict.fromkeys(("reset", "restart", "forget"), "clear"),
+    **dict.fromkeys(("list", "models", "bots", "switch"), "model"),
+    **dict.fromkeys(("settings", "options", "parameters", "config"), "set"),
+    **dict.fromkeys(("temp", "temperature"), "set temperature"),
+    **dict.fromkeys(("history", "transcript", "write", "copy", "log"), "save"),
+    **dict.fromkeys(("info", "status", "stats", "about"), "show"),
+    **dict.fromkeys(("open", "resume", "continue"), "load"),
+    **dict.fromkeys(("again", "redo", "another", "reroll"), "regen"),
+    **dict.fromkeys(("map", "heatmap", "look"), "attention"),
+    "seed": "set seed",
+}
 
 
-def no_values(session: Session) -> tuple[str, ...]:
+def no_values(session: Session, words: tuple[str, ...]) -> tuple[str, ...]:
     """Where nothing can be completed."""
     return ()
 
@@ -53,7 +69,7 @@ def run(session: Session, line: str) -> str | None:
     name, _, argument = line.removeprefix("/").partition(" ")
     name = name.lower()
     if name not in COMMANDS:
-        raise ChatbotError(f"Unknown command '/{name}'. Type /help for help.", _nearest(name))
+        raise ChatbotError(f"Unknown command '/{name}'. Type /? for help.", _nearest(name))
     argument = argument.strip()
     if argument and not COMMANDS[name].arguments:
         raise ChatbotError(f"/{name} takes nothing more, not {quoted(argument)}", f"type /{name} alone")
@@ -69,12 +85,15 @@ def completions(session: Session, line: str) -> list[str]:
         found = [known for known in COMMANDS if known.startswith(name)]
         first = [known for known in found if known == COMMANDS[known].names[0]]  # not their other names too
         return [f"/{known}" for known in first or found]
-    values = COMMANDS[name].values(session) if name in COMMANDS else ()
-    return [value for value in values if value.startswith(argument.rpartition(" ")[2])]
+    words = tuple(argument.split(" "))
+    values = COMMANDS[name].values(session, words) if name in COMMANDS else ()
+    return [value for value in values if value.startswith(words[-1])]
 
 
 def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    if not name.isalpha():
+        return f"to say it to the bot: //{name} ..."
+    near = [OTHERWISE[name]] if name in OTHERWISE else difflib.get_close_matches(name, COMMANDS, n=1)
     return f"did you mean '/{near[0]}'?" if near else ""
 
 
