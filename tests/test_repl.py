@@ -661,7 +661,7 @@ def test_a_reply_goes_on_at_the_beginning_of_a_line_after_ctrl_z() -> None:
         os.kill(os.getpid(), signal.SIGCONT)
         line.add("three four ")
     line.end()
-    assert "".join(written) == "one twothree four"  # between them the shell wrote a line of its own
+    assert "".join(written) == "one two three four"  # the shell wrote a line of its own in it
     assert signal.getsignal(signal.SIGCONT) is signal.SIG_DFL
 
 

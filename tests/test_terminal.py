@@ -16,6 +16,7 @@ from tests.terminals import Screen, cells, program
 Open = Callable[..., Screen]
 UP, LEFT, ALT_ENTER = "\x1b[A", "\x1b[D", "\x1b\r"
 CTRL_C, CTRL_G, CTRL_R = "\x03", "\x07", "\x12"
+KEPT = "This conversation is kept; /show says where."
 GREETING = ["This is parrot.", "/help for help, /attention on to see where it looks, Ctrl-D to leave"]
 
 
@@ -76,7 +77,7 @@ CONVERSATIONS: dict[str, tuple[list[str], list[str]]] = {
     "Enter alone says nothing": (["", "  "], [">", ">"]),
     "an unknown command is not said": (
         ["/atention"],
-        ["> /atention", "Unknown command '/atention'. Type /help for help. (did you mean '/attention'?)"],
+        ["> /atention", "Unknown command '/atention'. Type /? for help. (did you mean '/attention'?)"],
     ),
     "an unknown bot keeps this one": (
         ["/model owl", "hello"],
@@ -110,7 +111,13 @@ CONVERSATIONS: dict[str, tuple[list[str], list[str]]] = {
     "nothing that a terminal obeys is kept": ([pasted("a\x1b[31mb")], ["> a^[[31mb", "Hi there."]),
     "the strip": (
         ["/attention on", "who are you"],
-        ["> /attention on", "attention on", "> who are you", "Hi there.", "who are you"],
+        [
+            "> /attention on",
+            "attention on: the model's own weights, while a reply is made",
+            "> who are you",
+            "Hi there.",
+            "who are you",
+        ],
     ),
     "a wrong setting": (
         ["/set temperature hot"],
@@ -142,7 +149,7 @@ def test_ctrl_c_stops_a_reply_keeps_what_was_said_and_stays(chat: Open) -> None:
     screen.open(2)
     assert screen.said == [*GREETING, "> hello", "one two three", "(interrupted)"]
     screen.enter("/save talk.md")
-    assert "one two three\n" in Path("talk.md").read_text()
+    assert "one two three *(interrupted)*\n" in Path("talk.md").read_text()
     assert screen.leave() == 0
 
 
@@ -379,12 +386,12 @@ def test_two_bots_are_compared_blind(chat: Open) -> None:
 
 def test_the_status_line_knows_bot_settings_speed_and_context(chat: Open) -> None:
     screen = chat()
-    assert screen.shown[-1] == "parrot  temperature 0  /help"
+    assert screen.shown[-1] == "parrot  temperature 0  guidance 0  /help"
     screen.enter("hello")
-    name, drawn, speed, context, hint = screen.shown[-1].split("  ")
-    assert (name, drawn, hint) == ("parrot", "temperature 0", "/help")
+    name, drawn, speed, context, changed, hint = screen.shown[-1].split("  ")
+    assert (name, drawn, changed, hint) == ("parrot", "temperature 0", "guidance 0", "/help")
     assert speed.endswith(" tokens/s")
-    assert context == "3 of 96 tokens of context"
+    assert context == "context 3/96"
 
 
 def test_a_conversation_that_is_kept_goes_on(chat: Open) -> None:
@@ -393,7 +400,7 @@ def test_a_conversation_that_is_kept_goes_on(chat: Open) -> None:
     assert "kept" in first.shown[-1]
     assert first.leave() == 0
     second = chat("-c")
-    assert second.said == [*GREETING, "> hello", "Hi there."]
+    assert second.said == [*GREETING, KEPT, "> hello", "Hi there."]
     second.enter("/undo")
     assert second.said[-1] == "Taken back: hello"
 
@@ -406,7 +413,7 @@ def test_a_conversation_that_is_open_elsewhere_is_left_alone(chat: Open, start: 
     assert "is open in another chatbot" in str(second)
     assert first.leave() == 0
     third = chat("-c")
-    assert third.said == [*GREETING, "> hello", "Hi there."]
+    assert third.said == [*GREETING, KEPT, "> hello", "Hi there."]
     third.enter("/undo")
     assert third.leave() == 0
     assert "no conversation was kept yet" in str(ended(start("-c", columns=200)))

@@ -326,24 +326,20 @@ def status(name: str, session: Session) -> str:
     if session.last:
         told = [f"{session.watch.speed:,.0f} tokens/s", seen(session.last, session)]
     names = " or ".join(printable(one.name) for one in session.rivals or (bot,))
-    parts = [
-        drawn(session.sampling, bot),
-        *told,
-        *(["kept"] if session.log and not session.log.failed else []),
-        "/help",
-    ]
-    return fitting([names, *parts], session.console.width)
+    (how, *changed) = drawn(session.sampling, bot)
+    kept = ["kept"] if session.log and not session.log.failed else []
+    return fitting([names, how, *told, *kept, *changed, "/help"], session.console.width)
 
 
-def drawn(sampling: SamplingConfig, bot: Bot) -> str:
+def drawn(sampling: SamplingConfig, bot: Bot) -> list[str]:
     """How replies are drawn: the style, or the temperature and what else was changed."""
     style = style_of(sampling, bot.styles)
     if style not in ("", USUAL):
-        return style
+        return [style]
     others = [name for name in vars(sampling) if name != "temperature"]
     changed = [name for name in others if getattr(sampling, name) != getattr(bot.usual, name)]
     values = {name: getattr(sampling, name) for name in ("temperature", *changed)}
-    return "  ".join(f"{name} {v:g}" if isinstance(v, float) else f"{name} {v}" for name, v in values.items())
+    return [f"{name} {v:g}" if isinstance(v, float) else f"{name} {v}" for name, v in values.items()]
 
 
 def is_cut(text: str, reply: Reply, bot: Bot) -> bool:

@@ -40,7 +40,7 @@ class Wrapped:
 
     def moved(self) -> None:
         """Go on at the beginning of a line: something else has written since."""
-        self.column, self._space = 0, ""
+        self.column = 0
 
     def end(self) -> None:
         """Write the word that is waiting; what is longer than a line is left to the terminal."""
