@@ -12,7 +12,8 @@ from chatbot.corpus import Corpus, open_corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.dialogue import Dialogue
 
-FOLDER = Path(__file__).parent.parent / "corpora" / "smalltalk"
+CORPORA = Path(__file__).parent.parent / "corpora"
+FOLDER, PLAIN = CORPORA / "smalltalk", CORPORA / "plaintalk"
 GRAM = 4  # words
 
 
@@ -44,6 +45,30 @@ def test_no_two_are_nearly_the_same(dialogues: list[Dialogue]) -> None:
     assert doubles([_grams(dialogue) for dialogue in dialogues]) == 0
 
 
-def _grams(dialogue: Dialogue) -> set[tuple[str, ...]]:
-    words = re.findall(r"[\w']+", " ".join(turn.text.lower() for turn in dialogue.turns))
-    return {tuple(words[i : i + GRAM]) for i in range(len(words) - GRAM + 1)}
+@pytest.fixture(scope="module")
+def plain() -> list[Dialogue]:
+    corpus = open_corpus(PLAIN)
+    found = list(clean(corpus, CleaningConfig(longest_turn=2000), corpus.report))
+    assert len(found) == corpus.report.conversations_listed >= 4000
+    assert not corpus.report.dropped
+    return found
+
+
+def test_plain_talk_is_whole_and_everybody_answers_in_turn(plain: list[Dialogue]) -> None:
+    assert f"{len(plain):,} conversations" in (PLAIN / "README.md").read_text()
+    for dialogue in plain:
+        assert 2 <= len(dialogue.turns) <= 24
+        assert [turn.speaker for turn in dialogue.turns] == ["user", "bot"] * (len(dialogue.turns) // 2)
+
+
+def test_in_plain_talk_the_user_says_what_nobody_said_before(plain: list[Dialogue]) -> None:
+    said = [turn.text.lower() for dialogue in plain for turn in dialogue.turns if turn.speaker == "user"]
+    assert len(set(said)) > 0.9 * len(said)
+    grams = [_grams(dialogue, 3, "user") for dialogue in plain]
+    assert doubles([own if len(own) >= GRAM else set() for own in grams]) == 0
+
+
+def _grams(dialogue: Dialogue, size: int = GRAM, speaker: str = "") -> set[tuple[str, ...]]:
+    texts = [turn.text.lower() for turn in dialogue.turns if speaker in ("", turn.speaker)]
+    words = re.findall(r"[\w']+", " ".join(texts))
+    return {tuple(words[i : i + size]) for i in range(len(words) - size + 1)}
