@@ -1,6 +1,6 @@
 """How fast the chat answers: from Enter to the first character, the screen's own work, and the start.
 
-    python -m benchmarks.latency checkpoints/cornell-gpt --out docs/screens.md
+    python -m benchmarks.latency checkpoints/starter-gpt checkpoints/starter-seq2seq --out docs/screens.md
 
 In a real pseudo-terminal, medians. With --out, the table is put between the file's marks.
 """
@@ -35,20 +35,21 @@ MILLISECOND = 1e-3
 
 
 @click.command(help=__doc__)
-@click.argument("bot", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "bots", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 @click.option("--rounds", default=20, show_default=True)
 @click.option("--out", type=click.Path(exists=True, path_type=Path), help="Put the table into this file.")
-def main(bot: Path, rounds: int, out: Path | None) -> None:
+def main(bots: tuple[Path, ...], rounds: int, out: Path | None) -> None:
     """Measure, and write a table."""
-    first, ready = asked(bot.resolve(), rounds), [opened(bot.resolve()) for _ in range(rounds)]
+    of_bots = [row for bot in bots for row in answering(bot.resolve(), rounds)]
     busy = os.getloadavg()[0]
     table = [
         "| what | median | worst | target |",
         "|---|---|---|---|",
-        _row("Enter to the first character of the reply", first, "under 50 ms"),
+        *of_bots,
         _row("the screen's own work for a token, with the strip", own_work(rounds, True), "under 1 ms"),
         _row("the same without the strip", own_work(rounds, False), "under 1 ms"),
-        _row("start of `chatbot chat` to an open prompt", ready, "under 0.3 s"),
         _row("`chatbot --help`", [helped() for _ in range(rounds)], "under 0.3 s"),
         "",
         f"{rounds} rounds each; the machine has {os.cpu_count()} cores and a load of {busy:.1f}.",
@@ -56,6 +57,15 @@ def main(bot: Path, rounds: int, out: Path | None) -> None:
     click.echo("\n".join(table))
     if out:
         put(out, "latency", "\n".join(table))
+
+
+def answering(bot: Path, rounds: int) -> list[str]:
+    """Rows of the table, of one bot."""
+    first, ready = asked(bot, rounds), [opened(bot) for _ in range(rounds)]
+    return [
+        _row(f"{bot.name}: Enter to the first character of the reply", first, "under 50 ms"),
+        _row(f"{bot.name}: start of `chatbot chat` to an open prompt", ready, "under 0.3 s"),
+    ]
 
 
 def asked(bot: Path, rounds: int) -> list[float]:

@@ -1,6 +1,6 @@
 """What the chat looks like: text captures of a real terminal at three widths, and pictures of it in colour.
 
-    python -m benchmarks.screens checkpoints/cornell-gpt --out docs/screens.md
+    python -m benchmarks.screens checkpoints/starter-gpt --out docs/screens.md
 
 The program runs in a pseudo-terminal and draws on the screen of an emulator; the captures are that screen's
 rows, and the pictures rich's export of its cells. They are put between the marks in the file; the rest of it
@@ -31,7 +31,8 @@ from tests.terminals import Emulator, Screen
 
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # fetched from elsewhere; any monospace font will do
 LINES = 160  # more than all of it, so that one screen holds it
-TALK = ("Where are you going tonight?", "Why?")
+WIDTHS, USUAL = (60, 100, 200), 100
+TALK = ("I'm Nadia, and my dog is called Rocket.", "what is my dog called?")
 LOOKS = ("/attention", "/explain")
 ASKED = b"\x1b[?2004l"  # the prompt is closed
 DRAWN = b"\r\n\x1b[J"  # begins a drawing of the strip, and the taking away of one
@@ -47,12 +48,21 @@ Row = list[Any]  # pyte's cells
 def main(bot: Path, name: str | None, out: Path) -> None:
     """Talk at each width, and write what stood on the screen."""
     with lodged(bot, name or bot.name) as place:
-        told = [captured(place, bot.name, columns) for columns in (60, 100, 200)]
-        with talking(place, 100) as screen:
-            for theme in THEMES:
-                picture(rows(screen), 100, out.with_name(f"session-{theme}.svg"), theme)
-    pictures = [f"![The same in colour, {theme}](session-{theme}.svg)" for theme in THEMES]
-    put(out, "captures", "\n".join([*told, "## In colour, 100 columns\n", *pictures]))
+        told = [captured(place, bot.name, columns) for columns in WIDTHS]
+        pictures = [one for columns in WIDTHS for one in coloured(place, columns, out)]
+    put(out, "captures", "\n".join([*told, *pictures]))
+
+
+def coloured(place: Path, columns: int, out: Path) -> Iterator[str]:
+    """Pictures beside the file, and the Markdown that shows them."""
+    yield f"## In colour, {columns} columns\n"
+    with talking(place, columns) as screen:
+        for theme in THEMES:
+            width = "" if columns == USUAL else f"{columns}-"
+            file = out.with_name(f"session-{width}{theme}.svg")
+            picture(rows(screen), columns, file, theme)
+            yield f"![{columns} columns, {theme}]({file.name})"
+    yield ""
 
 
 @contextmanager
@@ -135,7 +145,7 @@ def picture(found: Sequence[Row], columns: int, file: Path, theme: str) -> None:
         line.rstrip()
         console.print(line, highlight=False)
     # The same identifiers each time, so that what did not change is no change.
-    drawn = console.export_svg(title="chatbot chat", theme=THEMES[theme], unique_id=f"session-{theme}")
+    drawn = console.export_svg(title="chatbot chat", theme=THEMES[theme], unique_id=file.stem)
     lines = (line.rstrip() for line in FONTS.sub("", drawn).splitlines())
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -143,7 +153,12 @@ def picture(found: Sequence[Row], columns: int, file: Path, theme: str) -> None:
 def _style(cell: Any) -> Style:
     """A cell that is dim blinks: see the emulator."""
     return Style(
-        color=_colour(cell.fg), bgcolor=_colour(cell.bg), bold=cell.bold, dim=cell.blink, reverse=cell.reverse
+        color=_colour(cell.fg),
+        bgcolor=_colour(cell.bg),
+        bold=cell.bold,
+        dim=cell.blink,
+        underline=cell.underscore,
+        reverse=cell.reverse,
     )
 
 

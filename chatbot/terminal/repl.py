@@ -49,7 +49,7 @@ from chatbot.terminal import batch, commands, comparing, replies, transcript
 from chatbot.terminal.session import Opening, Session
 from chatbot.terminal.strip import LiveStrip, average
 from chatbot.terminal.text import printable
-from chatbot.terminal.window import fitted
+from chatbot.terminal.window import fitted, follow, leave_no_copies
 from chatbot.terminal.wrapping import Wrapped
 
 PROMPT = "> "
@@ -282,6 +282,7 @@ def run(name: str, first: Callable[[], Bot], load: Callable[[str], Bot], opening
     kept = history(paths.history_file(), remembers) if opening.history else InMemoryHistory()
     with screen(sys.stderr if redirected else sys.stdout):
         prompts = prompt_session(kept, session, status=lambda: status(name, session))
+        follow(prompts.app)
     # A file has no margin.
     width = (lambda: sys.maxsize) if redirected else (lambda: console.width)
     Thread(target=begin_loading, args=(session.loading, first, prompts), daemon=True).start()
@@ -299,7 +300,8 @@ def screen(stream: TextIO) -> AbstractContextManager[object]:
     They are not given the output itself: prompt-toolkit looks after a TERM=dumb only where it is not.
     """
     plain = is_dumb_terminal()
-    return create_app_session(output=PlainTextOutput(stream) if plain else create_output(stream))
+    output = PlainTextOutput(stream) if plain else leave_no_copies(create_output(stream))
+    return create_app_session(output=output)
 
 
 def begin_loading(loading: Future[Bot], load: Callable[[], Bot], prompts: PromptSession[str]) -> None:
