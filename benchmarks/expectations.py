@@ -7,7 +7,8 @@
 The first trains what is missing, one after the other, with as many threads as OMP_NUM_THREADS says (two
 processes, one a family, share the machine well: lengths are in steps, so that nothing depends on its speed).
 The second fits Hoffmann et al. 2022's law (section 3.3, with their Huber loss) to all that is there, and to
-what else was trained into that folder, and writes chatbot/training/expected.json. The third times each size
+what else was trained into that folder, and writes chatbot/training/expected.json; trainings with dropout of a
+family that has it only for many epochs have a law with their own E and A. The third times each size
 here, as `--time` does, and draws what the law and the trainings come to in minutes of this machine; nothing
 else should run meanwhile.
 """
@@ -19,7 +20,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from chatbot.preparation import ExamplesConfig
 from chatbot.sizes import SIZES
 from chatbot.training import TrainingConfig
 from chatbot.training.choice import LEARNING, Kind
-from chatbot.training.expectation import FILE, Law, law
+from chatbot.training.expectation import AGAIN, FILE, Law, law, worth
 from chatbot.training.pace import measure
 
 # Short ones first: then a law can be fitted early.
@@ -54,6 +55,9 @@ LENGTHS: Mapping[str, Sequence[tuple[str, int]]] = {
 }
 MINUTES = (2, 5, 20, 60)
 HUBER = 1e-3  # where a residual's logarithm counts linearly; theirs
+# Targets of Cornell's training part. seq2seq's trainings were of two epochs and less, and count as they are.
+UNIQUE = {"gpt": 6_930_000}
+Row = tuple[str, int, int, int, float]  # size, steps, parameters, targets, nats a word
 Points = NDArray[np.float64]  # a row for each training: parameters, targets, nats a word
 
 
@@ -73,8 +77,11 @@ def main(corpus: Path, families: tuple[str, ...], out: Path, fit: bool, picture:
         for size, steps in () if fit else LENGTHS[family]:
             if not is_done(bot(out, family, size, steps)):
                 train(corpus, out, family, size, steps)
-    found = {family: list(trained(out, family)) for family in LENGTHS}
-    laws = {f: fitted(np.array([row[2:] for row in rows])) for f, rows in found.items() if len(rows) > 4}
+    found = {name: rows for family in LENGTHS for name, rows in trained(out, family).items()}
+    laws = {f: fitted(points(f, rows)) for f, rows in found.items() if f in LENGTHS and len(rows) > 4}
+    for family in list(laws):
+        if name := f"{family}{AGAIN}" if found.get(f"{family}{AGAIN}") else "":
+            laws[name] = moved(laws[family], points(family, found[name]))
     for family, one in laws.items():
         click.echo("\n".join(table(family, found[family], one)))
     if fit:
@@ -95,8 +102,9 @@ def train(corpus: Path, out: Path, family: str, size: str, steps: int) -> None:
     subprocess.run(command, cwd=out, check=True)
 
 
-def trained(out: Path, family: str) -> Iterator[tuple[str, int, int, int, float]]:
-    """(size, steps, parameters, targets, nats a word) of all finished trainings, at their best."""
+def trained(out: Path, family: str) -> dict[str, list[Row]]:
+    """All finished trainings, at their best; those with dropout that others have not by themselves."""
+    found: dict[str, list[Row]] = {family: [], f"{family}{AGAIN}": []}
     for folder in sorted((out / "checkpoints").glob(f"*-{family}")):
         if is_done(folder):
             bot = Checkpoint.load(folder)
@@ -104,7 +112,16 @@ def trained(out: Path, family: str) -> Iterator[tuple[str, int, int, int, float]
             best = next(line for line in bot.metrics() if line["step"] == kept.header["step"])
             parameters = sum(array.size for array in kept.tensors.values())
             nats = kept.header["figures"]["nats_per_word"]
-            yield bot.config.size, best["step"], parameters, best["targets"], nats
+            again = FAMILIES.load(family).again and bot.config.model["dropout"]
+            row = bot.config.size, best["step"], parameters, best["targets"], nats
+            found[f"{family}{AGAIN}" if again else family].append(row)
+    return found
+
+
+def points(family: str, rows: Sequence[Row]) -> Points:
+    """What a law is fitted to: targets that came again count as so many fresh ones."""
+    unique = UNIQUE.get(family, math.inf)
+    return np.array([(count, worth(targets, unique), nats) for _, _, count, targets, nats in rows])
 
 
 def fitted(points: Points) -> Law:
@@ -123,14 +140,22 @@ def fitted(points: Points) -> Law:
     return Law(least=math.exp(e), size=math.exp(a), alpha=alpha, data=math.exp(b), beta=beta)
 
 
-def table(family: str, rows: Sequence[tuple[str, int, int, int, float]], law: Law) -> Iterator[str]:
+def moved(law: Law, found: Points) -> Law:
+    """The law with another E and A, by least squares: what else there is of it needs more trainings."""
+    sizes, targets, nats = found.T
+    parts = np.stack([np.ones(len(nats)), sizes**-law.alpha], 1)
+    (least, size), *_ = np.linalg.lstsq(parts, nats - law.data * targets**-law.beta, rcond=None)
+    return replace(law, least=float(least), size=float(size))
+
+
+def table(family: str, rows: Sequence[Row], law: Law) -> Iterator[str]:
     """Markdown."""
     numbers = f"{law.least:.2f} + {law.size:.3g} / N^{law.alpha:.2f} + {law.data:.3g} / D^{law.beta:.2f}"
     yield f"\n{family}: {numbers}\n"
     yield "| size | parameters | steps | targets | nats a word | the law's |"
     yield "|---|---|---|---|---|---|"
     for size, steps, count, targets, nats in rows:
-        said = law.nats(count, targets, targets)
+        said = law.nats(count, targets, UNIQUE.get(family.removesuffix(AGAIN), math.inf))
         yield f"| {size} | {count:,} | {steps:,} | {targets:,} | {nats:.3f} | {said:.3f} |"
 
 

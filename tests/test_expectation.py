@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from benchmarks.expectations import fitted
+from benchmarks.expectations import fitted, moved
 from chatbot.models import FAMILIES
 from chatbot.training.expectation import FILE, REPEATED, Law, law, worth
 
@@ -42,6 +43,29 @@ def test_a_law_is_found_again_from_trainings_that_obey_it() -> None:
     found = fitted(np.array(points))
     for n, d in ((5e4, 5e4), (3e6, 5e6)):
         assert found.nats(n, d, d) == pytest.approx(LAW.nats(n, d, d), rel=0.01)
+
+
+def test_a_law_is_moved_to_trainings_that_have_another_floor_and_capacity() -> None:
+    other = replace(LAW, least=1.5, size=90.0)
+    found = np.array([(n, d, other.nats(n, d, d)) for n, d in ((3e4, 1e5), (1e5, 1e6), (1e6, 1e6))])
+    assert asdict(moved(LAW, found)) == pytest.approx(asdict(other))
+
+
+def test_a_family_without_a_law_for_many_epochs_has_its_own() -> None:
+    assert law("seq2seq", again=True) == law("seq2seq") != law("gpt", again=True) != law("gpt")
+    assert law("owl", again=True) is None
+
+
+def test_what_won_on_cornell_is_what_the_laws_say() -> None:
+    # Of sizes and trainings in one core's time, docs/training.md: parameters, targets of 20 and 60 minutes.
+    first, again = law("gpt"), law("gpt", again=True)
+    assert first
+    assert again
+    micro, small, unique = 1.9e6, 5.3e6, 6.93e6
+    assert first.nats(micro, 20.2e6, unique) < again.nats(micro, 14.2e6, unique)
+    assert first.nats(micro, 20.2e6, unique) < first.nats(small, 6.9e6, unique)
+    assert again.nats(small, 20.7e6, unique) < again.nats(micro, 41.6e6, unique) - 0.1
+    assert again.nats(small, 20.7e6, unique) < first.nats(small, 20.8e6, unique)
 
 
 @pytest.mark.parametrize("family", list(FAMILIES))

@@ -27,6 +27,7 @@ MOMENT = 1.0  # seconds that a size is timed, after a first round
 LEARNING = 0.93  # the share of a training's time that is not spent on validation and saving
 HURRY = 0.1  # of the time that a training may take: then the search ends with the sizes it has seen
 LEARNT = 10.0  # parameters for each target of the corpus: with more, a model soon knows it by heart
+OFTEN = 0.9  # of the epochs after which a model knows a corpus by heart: dropout helps from then on
 WORSE = 1.03  # a size that comes to so many times the best so far ends the search: larger ones come to more
 
 
@@ -101,10 +102,11 @@ class Kind:
         steps = max(1.0, min(config.steps or math.inf, by_time, by_epochs))
         seconds = steps * step / LEARNING
         parameters = sum(parameter.numel() for parameter in model.parameters())
-        known = law(self.family)
+        epochs = steps / epoch
+        dropped = model.again and float(self.settings.get("dropout", 0.0))
+        known = law(self.family, again=bool(dropped) and epochs > OFTEN * model.epochs(many=False))
         unique, memory = epoch * pace.targets, self.memory(model, batches)
         nats = known.nats(parameters, steps * pace.targets, unique) if known else None
-        epochs = steps / epoch
         return Plan(size, parameters, steps, seconds, epochs, most, unique, memory, nats, self.settings)
 
     def longer(self, model: AnyModel, batches: Batches) -> Kind | None:
@@ -137,7 +139,8 @@ def _worth_timing(kind: Kind, batches: Batches, progress: Callable[[int, int], N
             check(kind.memory(model, batches) * kind.neighbours, kind.device)
             one = kind.plan(size, model, batches)
             if one.is_cut and (longer := kind.longer(model, batches)):
-                one = longer.plan(size, longer.model(size).to(kind.device), batches)
+                other = longer.plan(size, longer.model(size).to(kind.device), batches)
+                one = min(one, other, key=lambda plan: plan.nats or 0.0)
             if best < math.inf and one.parameters > LEARNT * one.unique:
                 return
             yield one

@@ -1,0 +1,104 @@
+"""Conversations with other names, so that a model learns to take names from what was said, not to guess them.
+
+    python -m benchmarks.starter.renamed corpora/plaintalk plaintalk-renamed.jsonl --copies 4
+
+Of the training part, every conversation in which the bot says a name that the user had said before: people,
+animals and places, found by what the bot says around them ("Nice to meet you, ...", "Your dog is called ...",
+"You are going to ..."). In each copy they have other names of their kind, the same all through.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import click
+
+from chatbot.corpus import open_corpus
+from chatbot.corpus.cleaning import CleaningConfig, clean
+from chatbot.corpus.splits import DEFAULT_SPLIT, split
+from chatbot.dialogue import Dialogue
+
+NAME = r"([A-Z][a-zé]+)\b"
+KINDS: Mapping[str, tuple[re.Pattern[str], ...]] = {
+    "person": tuple(
+        re.compile(before + NAME)
+        for before in (
+            "[Nn]ice to meet you, ",
+            "[Yy]our name is ",
+            "(?:Hello|Hi|Goodbye|Bye|Good night|You're welcome), ",
+            "(?:son|daughter|sister|brother|friend|wife|husband|partner|baby|niece|nephew) is called ",
+        )
+    ),
+    "animal": (
+        *(re.compile(f"{animal} is called {NAME}") for animal in ("[a-z]+",)),
+        re.compile(f"{NAME} is a (?:nice|good|lovely|sweet|fine) name"),
+    ),
+    "place": tuple(re.compile(before + NAME) for before in ("going to ", "live in ", "lives in ", "from ")),
+}
+LONG = 2000  # characters of a turn
+
+
+@click.command(help=__doc__)
+@click.argument("corpus", type=click.Path(exists=True, path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--copies", default=4, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def main(corpus: Path, out: Path, copies: int, seed: int) -> None:
+    """Write them."""
+    opened, chance = open_corpus(corpus), random.Random(seed)
+    train = split(clean(opened, CleaningConfig(longest_turn=LONG), opened.report), DEFAULT_SPLIT).train
+    found = [(dialogue, named(dialogue)) for dialogue in train]
+    pools = {kind: sorted({n for _, names in found for n, k in names.items() if k == kind}) for kind in KINDS}
+    lines = [
+        json.dumps({"turns": [{"speaker": speaker, "text": text} for speaker, text in turns]}) + "\n"
+        for dialogue, names in found
+        if names
+        for _ in range(copies)
+        for turns in [renamed(dialogue, others(names, pools, chance))]
+    ]
+    out.write_text("".join(lines), encoding="utf-8")
+    told = ", ".join(f"{len(pool):,} {kind}s" for kind, pool in pools.items())
+    click.echo(f"{len(lines):,} conversations, with names of {told}")
+
+
+def named(dialogue: Dialogue) -> dict[str, str]:
+    """The names that the bot takes from the user, and of what kind each is."""
+    said, names = "", dict[str, str]()
+    for turn in dialogue.turns:
+        if turn.speaker == "user":
+            said += f" {turn.text.lower()}"
+            continue
+        for kind, patterns in KINDS.items():
+            for name in (found for pattern in patterns for found in pattern.findall(turn.text)):
+                if re.search(rf"\b{name.lower()}\b", said):
+                    names.setdefault(name, kind)
+    return names
+
+
+def others(names: Mapping[str, str], pools: Mapping[str, list[str]], chance: random.Random) -> dict[str, str]:
+    """For each name another one of its kind, none twice and none that is there."""
+    taken, found = set(names), dict[str, str]()
+    for name, kind in names.items():
+        found[name] = chance.choice([one for one in pools[kind] if one not in taken] or [name])
+        taken.add(found[name])
+    return found
+
+
+def renamed(dialogue: Dialogue, names: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """The turns, with these names for those, in small letters where they stood in small letters."""
+    pattern = re.compile(rf"\b({'|'.join(names)})\b", re.IGNORECASE)
+    by_letters = {name.lower(): other for name, other in names.items()}
+
+    def other(found: re.Match[str]) -> str:
+        new = by_letters[found[1].lower()]
+        return new if found[1][0].isupper() else new.lower()
+
+    return [(turn.speaker, pattern.sub(other, turn.text)) for turn in dialogue.turns]
+
+
+if __name__ == "__main__":
+    main()
