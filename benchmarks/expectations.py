@@ -188,18 +188,28 @@ def draw(corpus: Path, picture: Path) -> None:
 
 @dataclass(frozen=True)
 class Line:
-    """A size on this machine: targets a minute, and (minutes, nats a word) of its trainings (n, 2)."""
+    """A size on this machine: targets a minute, and (minutes, nats a word) of its trainings (n, 2).
+
+    most: epochs after which it would know the corpus by heart; again: its law and epochs with dropout.
+    """
 
     size: str
     parameters: int
     speed: float
     unique: float
     law: Law
+    most: float
+    again: tuple[Law, float] | None
     trained: Points
 
     def nats(self, minutes: float) -> float:
-        """What the law says."""
-        return self.law.nats(self.parameters, self.speed * minutes, self.unique)
+        """What the laws say: of a training that ends in time, and with dropout where that comes to less."""
+        targets = self.speed * minutes
+        first = self.law.nats(self.parameters, min(targets, self.most * self.unique), self.unique)
+        if not self.again or targets < self.most * self.unique:
+            return first
+        law, most = self.again
+        return min(first, law.nats(self.parameters, min(targets, most * self.unique), self.unique))
 
 
 def curves(material: Material, family: str) -> list[Line]:
@@ -222,7 +232,10 @@ def curves(material: Material, family: str) -> list[Line]:
         speed = LEARNING * 60 * pace.targets / pace.seconds
         trained = np.array([(row[3] / speed, row[4]) for row in rows if row[0] == size])
         count = sum(parameter.numel() for parameter in model.parameters())
-        lines.append(Line(size, count, speed, pace.targets * len(batches.plan()), known, trained))
+        longer = law(family, again=True)
+        again = (longer, 2 * model.epochs(many=True)) if longer and longer != known else None
+        unique, most = pace.targets * len(batches.plan()), model.epochs(many=True)
+        lines.append(Line(size, count, speed, unique, known, most, again, trained))
     return lines
 
 
