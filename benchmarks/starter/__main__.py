@@ -1,12 +1,12 @@
-"""What a bot says to newcomer.txt, newcomer2.txt, conversation.txt and hostile.txt, as Markdown, to be read.
+"""What a bot says to newcomers, in a long conversation and to the hostile, as Markdown, to be read.
 
     python -m benchmarks.starter starter-gpt > replies.md
 
 A conversation's prompts stand on lines below each other, and the bot sees its own earlier replies. What
-somebody thought of the replies to newcomers stands in verdicts/BOT.txt, and of the second fifty in
-verdicts/BOT-newcomer2.txt: the digest of the replies that were read, and then a letter for each: s sensible,
-f fits but no more than that, d dull, w wrong. The table has no verdicts where the bot says something else by
-now.
+somebody thought of the replies to newcomers stands in verdicts/BOT.txt, and of the second and third fifty in
+verdicts/BOT-newcomer2.txt and -newcomer3.txt: the digest of the replies that were read, and then a letter for
+each: s sensible, f fits but no more than that, d dull, w wrong. The table has no verdicts where the bot says
+something else by now.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from chatbot.manners import offends
 from chatbot.report import markdown
 
 HERE = Path(__file__).parent
-NEWCOMERS = (("Newcomers", "newcomer.txt", ""), ("More newcomers", "newcomer2.txt", "-newcomer2"))
+NEWCOMERS = (
+    ("Newcomers", "newcomer.txt", ""),
+    ("More newcomers", "newcomer2.txt", "-newcomer2"),
+    ("Fresh newcomers", "newcomer3.txt", "-newcomer3"),
+)
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
 
@@ -33,7 +37,7 @@ Exchange = tuple[str, str]
 @click.argument("name")
 @click.option("--seed", default=0, show_default=True, help="Of every reply.")
 def main(name: str, seed: int) -> None:
-    """All four, one after the other."""
+    """All of them, one after the other."""
     bot = Bot.load(name)
     for title, file, verdicts in NEWCOMERS:
         told = [list(talk(bot, prompts, seed)) for prompts in conversations(file)]

@@ -1,10 +1,11 @@
 """Conversations with other names, so that a model learns to take names from what was said, not to guess them.
 
-    python -m benchmarks.starter.renamed corpora/plaintalk plaintalk-renamed.jsonl --copies 4
+    python -m benchmarks.starter.renamed corpora/plaintalk renamed.jsonl --copies 8 --words corpora/smalltalk
 
 Of the training part, every conversation in which the bot says a name that the user had said before: people,
 animals and places, found by what the bot says around them ("Nice to meet you, ...", "Your dog is called ...",
-"You are going to ..."). In each copy they have other names of their kind, the same all through.
+"You are going to ..."). In each copy they have other names of their kind, the same all through; with --words,
+half of those of people and animals are words that another corpus writes with a capital, whatever they are.
 """
 
 from __future__ import annotations
@@ -46,13 +47,18 @@ LONG = 2000  # characters of a turn
 @click.argument("corpus", type=click.Path(exists=True, path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--copies", default=4, show_default=True)
+@click.option("--words", type=click.Path(exists=True, path_type=Path), help="A corpus.")
 @click.option("--seed", default=0, show_default=True)
-def main(corpus: Path, out: Path, copies: int, seed: int) -> None:
+def main(corpus: Path, out: Path, copies: int, words: Path | None, seed: int) -> None:
     """Write them."""
     opened, chance = open_corpus(corpus), random.Random(seed)
     train = split(clean(opened, CleaningConfig(longest_turn=LONG), opened.report), DEFAULT_SPLIT).train
     found = [(dialogue, named(dialogue)) for dialogue in train]
     pools = {kind: sorted({n for _, names in found for n, k in names.items() if k == kind}) for kind in KINDS}
+    if words:
+        capitals = capitalised(words)
+        for kind in ("person", "animal"):
+            pools[kind] += chance.choices(capitals, k=max(0, min(len(capitals), len(pools[kind]))))
     lines = [
         json.dumps({"turns": [{"speaker": speaker, "text": text} for speaker, text in turns]}) + "\n"
         for dialogue, names in found
@@ -63,6 +69,12 @@ def main(corpus: Path, out: Path, copies: int, seed: int) -> None:
     out.write_text("".join(lines), encoding="utf-8")
     told = ", ".join(f"{len(pool):,} {kind}s" for kind, pool in pools.items())
     click.echo(f"{len(lines):,} conversations, with names of {told}")
+
+
+def capitalised(corpus: Path) -> list[str]:
+    """Words with a capital in the middle of a sentence."""
+    turns = (turn for dialogue in open_corpus(corpus) for turn in dialogue.turns)
+    return sorted({word for turn in turns for word in re.findall(rf"(?<=[a-z,] ){NAME}", turn.text)})
 
 
 def named(dialogue: Dialogue) -> dict[str, str]:
