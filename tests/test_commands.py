@@ -802,3 +802,19 @@ def test_explain_shows_the_context_and_no_score_of_what_is_not_looked_at() -> No
     assert "c = 0.75 ▁hello + 0.25 ▁you\n" in shown
     assert "Luong et al. 2015, eq. 5" in shown
     assert "Press & Wolf 2017" in shown
+
+
+def test_of_several_corpora_that_were_one_the_first_is_searched(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [(f"hello {n}", "Hi.") for n in range(9)]
+    lines = [{"turns": [{"speaker": "AB"[i], "text": t} for i, t in enumerate(pair)]} for pair in pairs]
+    (tmp_path / "corpora" / "small-nests").mkdir(parents=True)
+    file = tmp_path / "corpora" / "small-nests" / "dialogues.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    monkeypatch.setenv("CHATBOT_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    object.__setattr__(session.bot.checkpoint.config, "corpus", {"name": "small-nests-and-trees"})
+    talked(session, "hello")
+    commands.run(session, "/why")
+    assert "> hello" in printed(session)

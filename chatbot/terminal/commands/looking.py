@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chatbot.attribution.lens import Lens
     from chatbot.nearest import Nearest
 
+HOMES = 3  # folders that corpora are looked for in
 DIGITS = 9  # of a number that is typed
 # From which share of its words on a reply is taken for what.
 COPIED = (
@@ -166,6 +167,15 @@ def _probabilities(tokens: Sequence[TokenEvent]) -> list[Text]:
     ]
 
 
+def _places(name: str) -> list[Path]:
+    """Where a corpus of this name may be; of several as one, whose names are joined, the first will do."""
+    homes = Path(), paths.home(), paths.starters().parent
+    assert len(homes) == HOMES
+    parts = name.split("-")
+    names = ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return [home / "corpora" / one for one in names for home in homes]
+
+
 def _nearest(session: Session, named: str) -> Nearest:
     """The exchanges that the bot learned from, if they are still there."""
     with uninterrupted():
@@ -174,11 +184,10 @@ def _nearest(session: Session, named: str) -> Nearest:
 
     facts = session.replier.checkpoint.config.corpus
     name = str(facts.get("name", ""))
-    beside = [home / "corpora" / name for home in (Path(), paths.home(), paths.starters().parent)]
-    places = [files.named(named)] if named else beside
+    places = [files.named(named)] if named else _places(name)
     place = next((place for place in places if files.exists(place)), None)
     if place is None or not name:
-        where = " or ".join(dict.fromkeys(map(str, places)))
+        where = " or ".join(map(str, places[:HOMES]))
         raise ChatbotError(
             f"what {session.replier.name} learned from is not at {where}", "say where it is: /why CORPUS"
         )
