@@ -32,7 +32,7 @@ from tests.terminals import Emulator, Screen
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # fetched from elsewhere; any monospace font will do
 LINES = 160  # more than all of it, so that one screen holds it
 WIDTHS, USUAL = (60, 100, 200), 100
-TALK = ("I'm Nadia, and my dog is called Rocket.", "what is my dog called?")
+TALK = ("I'm Nadia, and my cat is called Biscuit.", "what is my cat called?")
 LOOKS = ("/attention", "/explain")
 ASKED = b"\x1b[?2004l"  # the prompt is closed
 DRAWN = b"\r\n\x1b[J"  # begins a drawing of the strip, and the taking away of one
