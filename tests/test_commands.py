@@ -715,6 +715,7 @@ def test_files_are_completed(session: Session, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("CHATBOT_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "talks").mkdir()
+    (tmp_path / "talk\nmore.md").touch()  # no line can hold it
     for name in ("talk.md", ".hidden", "talks/one.jsonl"):
         (tmp_path / name).touch()
     assert commands.completions(session, "/save ta") == ["talk.md", "talks/"]
@@ -731,8 +732,11 @@ def test_kept_conversations_are_listed_and_loaded_by_name(
     log = keeping.fresh()
     log.write((Turn("user", "hello owl"), Turn("bot", "Hi.")), "owl")
     log.close()
+    for number in range(12):  # later ones that cannot be read
+        (keeping.folder() / f"9{number}.jsonl").write_text("{")
     commands.run(session, "/load")
     assert re.search(rf"{log.file.name} +hello owl\n", printed(session))
+    assert "before them" not in printed(session)
     assert commands.completions(session, "/load 20") == [log.file.name]
     commands.run(session, f"/load {log.file.name}")
     assert [turn.text for turn in session.turns] == ["hello owl", "Hi."]
@@ -756,6 +760,12 @@ def test_the_history_file_can_be_left_alone_from_now_on(session: Session) -> Non
     assert not session.remembers
     commands.run(session, "/set history")
     assert session.remembers
+    for off in ("/set history off", "/set history=0", "/set nohistory on"):
+        commands.run(session, "/set history on")
+        commands.run(session, off)
+        assert not session.remembers
+    with pytest.raises(ConfigError, match="must be on or off"):
+        commands.run(session, "/set history maybe")
 
 
 def test_why_asks_whose_reply_it_was(session: Session) -> None:

@@ -110,6 +110,8 @@ def chat(
         raise click.UsageError(
             f'What is to be said comes after -p: chatbot chat {printable(name or "")} -p "..."'
         )
+    if lines and whole:
+        raise click.UsageError("--lines and --whole exclude each other")
     if lines and prompt is not None:
         raise click.UsageError("--lines reads its prompts from the standard input: leave out --prompt")
     talking = prompt is None and not lines and not as_json and _is_terminal(sys.stdin)

@@ -24,7 +24,9 @@ from chatbot.terminal.figures import shown, title
 from chatbot.terminal.text import printable
 from chatbot.training import PROMPTS
 
-OURS = {"smalltalk": "MIT, as the program"}  # corpora that come along
+# Corpora that come along.
+OURS = dict.fromkeys(("smalltalk", "plaintalk"), "MIT, as the program")
+UNKNOWN = "whoever gave you the corpus decides"
 WIDTH, HEIGHT = 640, 240  # of the chart, in pixels
 
 Record = dict[str, Any]  # Any: JSON values
@@ -101,6 +103,7 @@ def _facts(bot: Bot) -> Record:
     replies = [(prompt, bot.reply(prompt, seed=0)) for prompt in PROMPTS]
     name = str(config.corpus.get("name"))
     source = SOURCES.get(name)
+    notes = "\n".join(printable(line) for line in bot.checkpoint.text(NOTES).splitlines())
     return {
         "name": bot.name,
         "config": config,
@@ -115,9 +118,9 @@ def _facts(bot: Bot) -> Record:
         "table": table(evaluation) if evaluation else None,
         "evaluation": evaluation,
         "stale": stale(evaluation, bot.name, header.get("step")) if evaluation else "",
-        "licence": source.licence if source else OURS.get(name, "whoever gave you the corpus decides"),
+        "licence": source.licence if source else OURS.get(name, UNKNOWN if not notes else "see below"),
         "url": source.url if source else "",
-        "notes": "\n".join(printable(line) for line in bot.checkpoint.text(NOTES).splitlines()),
+        "notes": notes,
         "sections": ("model", "tokenizer", "training", "sampling", "examples"),
     }
 

@@ -33,6 +33,11 @@ def beginning(typed: str) -> tuple[str, ...]:
         there = sorted(os.scandir(named(folder + slash or ".")), key=lambda entry: entry.name)
     except (OSError, ValueError, ChatbotError):
         return ()
-    shown = [entry for entry in there if start.startswith(".") or not entry.name.startswith(".")]
+    # What no line can hold is left out: a line break would make a text of a command.
+    shown = [
+        entry
+        for entry in there
+        if entry.name.isprintable() and (start.startswith(".") or not entry.name.startswith("."))
+    ]
     found = [entry for entry in shown if entry.name.startswith(start)]
     return tuple(f"{folder}{slash}{entry.name}{'/' * entry.is_dir()}" for entry in found)

@@ -53,6 +53,7 @@ from chatbot.terminal.window import fitted, follow, leave_no_copies
 from chatbot.terminal.wrapping import Wrapped
 
 PROMPT = "> "
+LISTED = 60  # completions
 EARLY = 0.5  # seconds after the beginning in which a line feed is an Enter that was typed before it
 HOW_TO_LEAVE = "Use Ctrl-D or /exit to leave."
 QUOTES = '"""'  # between two of these, Enter begins a line
@@ -467,9 +468,12 @@ def keys(console: Console) -> KeyBindings:
             buffer.insert_text(found[0].text)
         elif more := get_common_complete_suffix(buffer.document, found):
             buffer.insert_text(more)
-        elif found:  # above the prompt, which is taken away meanwhile: it would stand there twice
-            listed = Columns([Text(printable(one.text)) for one in found], padding=(0, 2))
-            run_in_terminal(lambda: console.print(listed), render_cli_done=False)
+        elif (
+            found and not is_dumb_terminal()
+        ):  # above the prompt, which is taken away meanwhile: it would stand there twice
+            names = [Text(printable(one.text)) for one in found[:LISTED]]
+            names += [Text(f"... {len(found) - LISTED:,} more", "dim")] if len(found) > LISTED else []
+            run_in_terminal(lambda: console.print(Columns(names, padding=(0, 2))), render_cli_done=False)
 
     @bindings.add("c-c", filter=typing)
     def clear(event: KeyPressEvent) -> None:

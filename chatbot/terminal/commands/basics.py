@@ -8,7 +8,7 @@ from dataclasses import fields
 from rich.table import Table
 from rich.text import Text
 
-from chatbot.config import choices, override
+from chatbot.config import choices, override, parse
 from chatbot.decoding import OTHER_NAMES, USUAL, SamplingConfig, Styles, style_of, styled
 from chatbot.terminal.commands.table import COMMANDS, command
 from chatbot.terminal.session import Session
@@ -58,7 +58,8 @@ def set_(session: Session, argument: str) -> None:
     name, value = name.replace("-", "_"), "".join(rest).strip()
     name = OTHER_NAMES.get(name, name)
     if name in ("history", "nohistory"):
-        session.remembers = name == "history"
+        wanted = parse(value or "on", bool, f"/set {name}")
+        session.remembers = wanted == (name == "history")
         told = "goes to" if session.remembers else "no longer goes to"
         session.console.print(Text(f"What you type {told} the history file."))
         return

@@ -80,7 +80,10 @@ def save(session: Session, argument: str) -> None:
     "load",
     arguments="[FILE]",
     help="go on with a conversation that was saved as .jsonl; alone: those that --log kept",
-    values=lambda session, words: (*files.beginning(words[-1]), *(file.name for file in keeping.kept())),
+    values=lambda session, words: (
+        *(path for path in files.beginning(words[-1]) if path.endswith(("/", ".jsonl"))),
+        *(file.name for file in keeping.kept()),
+    ),
 )
 def load(session: Session, argument: str) -> None:
     """Take a conversation's turns, and show its end; of one that --log kept, the file's name will do."""
@@ -96,13 +99,19 @@ def load(session: Session, argument: str) -> None:
 
 
 def _kept() -> Table:
-    """The conversations that were kept last, and how they begin."""
-    table = Table.grid(padding=(0, 2))
-    for file in keeping.kept()[:KEPT]:
+    """The conversations that were kept last, and how they begin; what cannot be read is none of them."""
+    table, files_there = Table.grid(padding=(0, 2)), keeping.kept()
+    seen = 0
+    for file in files_there:
+        if table.row_count == KEPT:
+            break
+        seen += 1
         with suppress(ChatbotError):
             table.add_row(Text(printable(file.name)), Text(printable(transcript.read(file)[0].text), "dim"))
     if not table.row_count:
         raise ChatbotError("no conversation was kept yet", "/save FILE keeps this one; so does --log")
+    if more := len(files_there) - seen:
+        table.add_row(Text("..."), Text(printable(f"{more:,} before them in {keeping.folder()}"), "dim"))
     return table
 
 
