@@ -232,8 +232,8 @@ def curves(material: Material, family: str) -> list[Line]:
         speed = LEARNING * 60 * pace.targets / pace.seconds
         trained = np.array([(row[3] / speed, row[4]) for row in rows if row[0] == size])
         count = sum(parameter.numel() for parameter in model.parameters())
-        longer = law(family, again=True)
-        again = (longer, 2 * model.epochs(many=True)) if longer and longer != known else None
+        longer, other = kind.longer(model, batches), law(family, again=True)
+        again = (other, longer.model(size).epochs(many=True)) if longer and other else None
         unique, most = pace.targets * len(batches.plan()), model.epochs(many=True)
         lines.append(Line(size, count, speed, unique, known, most, again, trained))
     return lines

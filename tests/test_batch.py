@@ -19,7 +19,7 @@ def answers(responder: ScriptedResponder, *prompts: str) -> str:
 
 def records(responder: ScriptedResponder, *prompts: str) -> list[batch.Record]:
     written: list[str] = []
-    batch.answer_json(prompts, responder, written.append)
+    batch.answer(prompts, responder, written.append, as_json=True)
     assert all(line.endswith("\n") and line.count("\n") == 1 for line in written)
     return [json.loads(line) for line in written]
 
@@ -118,7 +118,9 @@ def test_json_is_safe_to_print_and_loses_nothing() -> None:
 def test_json_of_an_interrupted_reply_comes_first() -> None:
     written: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        batch.answer_json(["hello"], ScriptedResponder("Hi there.", interrupted_at=1), written.append)
+        batch.answer(
+            ["hello"], ScriptedResponder("Hi there.", interrupted_at=1), written.append, as_json=True
+        )
     assert json.loads(written[0])["reason"] == "interrupted"
 
 

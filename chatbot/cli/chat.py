@@ -132,10 +132,8 @@ def chat(
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
     show, tell = partial(_show_attention, bot) if attention else None, _tell if verbose else None
-    if as_json:
-        batch.answer_json(prompts, bot.responder, _write, show, tell, turns)
-    else:
-        batch.answer(prompts, bot.responder, _write if stream else _by_line, show, tell, turns)
+    write = _write if stream or as_json else _by_line
+    batch.answer(prompts, bot.responder, write, show, tell, turns, as_json)
 
 
 def load(

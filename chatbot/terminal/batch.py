@@ -29,48 +29,26 @@ def answer(
     show: Show | None = None,
     tell: Callable[[str], None] | None = None,
     together: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Write one line for each prompt: its reply. Each is a conversation of its own; together, they are one.
 
     A prompt without words gets an empty line, so that the n-th reply is the n-th prompt's. tell: is told of
-    each reply how fast it came, and by which seed.
+    each reply how fast it came, and by which seed. as_json: a line is an object.
     """
     said: tuple[Turn, ...] = ()
-    for prompt in prompts:
-        if has_words(prompt):
-            asked = Dialogue((*said, Turn("user", prompt)))
-            seeded = responder.with_sampling(with_seed(responder.sampling)) if tell else responder
-            watch = Stopwatch()
-            reply = replies.show(watch.watch(seeded.reply(asked)), write)
-            said = _after(asked, reply) if together else ()
-            write("\n")
-            _go_on_after(reply, show)
-            if tell:
-                tell(watch.told(seeded.sampling.seed))
-        else:
-            write("\n")
-
-
-def answer_json(
-    prompts: Iterable[str],
-    responder: Responder,
-    write: replies.Write,
-    show: Show | None = None,
-    tell: Callable[[str], None] | None = None,
-    together: bool = False,
-) -> None:
-    """Write one JSON object for each prompt, on a line of its own; otherwise as `answer`."""
-    said: tuple[Turn, ...] = ()
     for prompt in (text.rstrip("\r\n") for text in prompts):
-        seeded = responder.with_sampling(with_seed(responder.sampling))
-        asked, watch = Dialogue((*said, Turn("user", prompt))), Stopwatch()
-        events = watch.watch(seeded.reply(asked)) if has_words(prompt) else iter(NO_PROMPT)
-        reply = replies.show(events, _nowhere)
-        said = _after(asked, reply) if together and reply.text else said
-        write(line(record(prompt, reply, seeded.sampling)))
-        _go_on_after(reply, show)
-        if tell and has_words(prompt):
-            tell(watch.told(seeded.sampling.seed))
+        spoken, watch = has_words(prompt), Stopwatch()
+        asked = Dialogue((*said, Turn("user", prompt)))
+        drawn = responder.with_sampling(with_seed(responder.sampling)) if tell or as_json else responder
+        events = watch.watch(drawn.reply(asked)) if spoken else iter(NO_PROMPT)
+        reply = replies.show(events, _nowhere if as_json else write)
+        write(line(record(prompt, reply, drawn.sampling)) if as_json else "\n")
+        if together and reply.text:  # an exchange without words is none
+            said = (*asked.turns, Turn("bot", reply.text))
+        _go_on_after(reply, show if spoken else None)
+        if tell and spoken:
+            tell(watch.told(drawn.sampling.seed))
 
 
 def has_words(prompt: str) -> bool:
@@ -110,11 +88,6 @@ def record(prompt: str, reply: Reply, sampling: SamplingConfig) -> Record:
 def line(values: Record) -> str:
     """JSON on one line, which a terminal can be shown. NaN is no JSON, and would be our mistake."""
     return escaped(json.dumps(values, ensure_ascii=False, allow_nan=False)) + "\n"
-
-
-def _after(asked: Dialogue, reply: Reply) -> tuple[Turn, ...]:
-    """What was said then; an exchange without words is none."""
-    return (*asked.turns, Turn("bot", reply.text)) if reply.text else asked.turns[:-1]
 
 
 def _go_on_after(reply: Reply, show: Show | None) -> None:

@@ -103,8 +103,8 @@ class Kind:
         seconds = steps * step / LEARNING
         parameters = sum(parameter.numel() for parameter in model.parameters())
         epochs = steps / epoch
-        dropped = model.again and float(self.settings.get("dropout", 0.0))
-        known = law(self.family, again=bool(dropped) and epochs > OFTEN * model.epochs(many=False))
+        again = bool(model.again and model.config.dropout) and epochs > OFTEN * model.epochs(many=False)
+        known = law(self.family, again)
         unique, memory = epoch * pace.targets, self.memory(model, batches)
         nats = known.nats(parameters, steps * pace.targets, unique) if known else None
         return Plan(size, parameters, steps, seconds, epochs, most, unique, memory, nats, self.settings)
