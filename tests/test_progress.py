@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from chatbot.terminal import progress
-from chatbot.terminal.progress import ProgressConsole, describe, duration, say, show, sparkline, stages, track
+from chatbot.terminal import stages as work
+from chatbot.terminal.progress import describe, show, sparkline
+from chatbot.terminal.stages import ProgressConsole, duration, say, stages, track
 from chatbot.training import Evaluated, Event, RolledBack, Sampled, Saved, StepDone, Stopped
 
 
@@ -129,7 +130,7 @@ def test_stages_in_a_pipe_are_named_when_they_begin_and_counted_when_they_end() 
 
 def test_long_work_in_a_pipe_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     console, now = pipe(), 100.0
-    monkeypatch.setattr(progress, "monotonic", lambda: now)
+    monkeypatch.setattr(work, "monotonic", lambda: now)
     with track("downloading", in_bytes=True, console=console) as advance:
         for megabyte in range(1, 10):
             now += 4

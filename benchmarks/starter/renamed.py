@@ -5,7 +5,7 @@
 Of the training part, every conversation in which the bot says a name that the user had said before: people,
 animals and places, found by what the bot says around them ("Nice to meet you, ...", "Your dog is called ...",
 "You are going to ..."). In each copy they have other names of their kind, the same all through; with --words,
-half of those of people and animals are words that another corpus writes with a capital, whatever they are.
+half of those of people and animals are words that other corpora write with a capital, whatever they are.
 """
 
 from __future__ import annotations
@@ -47,28 +47,25 @@ LONG = 2000  # characters of a turn
 @click.argument("corpus", type=click.Path(exists=True, path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--copies", default=4, show_default=True)
-@click.option("--words", type=click.Path(exists=True, path_type=Path), help="A corpus.")
+@click.option("--words", multiple=True, type=click.Path(exists=True, path_type=Path), help="Corpora.")
 @click.option("--seed", default=0, show_default=True)
-def main(corpus: Path, out: Path, copies: int, words: Path | None, seed: int) -> None:
+def main(corpus: Path, out: Path, copies: int, words: tuple[Path, ...], seed: int) -> None:
     """Write them."""
     opened, chance = open_corpus(corpus), random.Random(seed)
     train = split(clean(opened, CleaningConfig(longest_turn=LONG), opened.report), DEFAULT_SPLIT).train
     found = [(dialogue, named(dialogue)) for dialogue in train]
     pools = {kind: sorted({n for _, names in found for n, k in names.items() if k == kind}) for kind in KINDS}
-    if words:
-        capitals = capitalised(words)
-        for kind in ("person", "animal"):
-            pools[kind] += chance.choices(capitals, k=max(0, min(len(capitals), len(pools[kind]))))
+    capitals = sorted({word for each in words for word in capitalised(each)})
     lines = [
         json.dumps({"turns": [{"speaker": speaker, "text": text} for speaker, text in turns]}) + "\n"
         for dialogue, names in found
         if names
         for _ in range(copies)
-        for turns in [renamed(dialogue, others(names, pools, chance))]
+        for turns in [renamed(dialogue, others(names, pools, capitals, chance))]
     ]
     out.write_text("".join(lines), encoding="utf-8")
     told = ", ".join(f"{len(pool):,} {kind}s" for kind, pool in pools.items())
-    click.echo(f"{len(lines):,} conversations, with names of {told}")
+    click.echo(f"{len(lines):,} conversations, with names of {told}, and {len(capitals):,} other words")
 
 
 def capitalised(corpus: Path) -> list[str]:
@@ -91,11 +88,14 @@ def named(dialogue: Dialogue) -> dict[str, str]:
     return names
 
 
-def others(names: Mapping[str, str], pools: Mapping[str, list[str]], chance: random.Random) -> dict[str, str]:
-    """For each name another one of its kind, none twice and none that is there."""
+def others(
+    names: Mapping[str, str], pools: Mapping[str, list[str]], words: list[str], chance: random.Random
+) -> dict[str, str]:
+    """For each name another one of its kind, or some word, none twice and none that is there."""
     taken, found = set(names), dict[str, str]()
     for name, kind in names.items():
-        found[name] = chance.choice([one for one in pools[kind] if one not in taken] or [name])
+        pool = words if words and kind != "place" and chance.random() < 0.5 else pools[kind]
+        found[name] = chance.choice([one for one in pool if one not in taken] or [name])
         taken.add(found[name])
     return found
 

@@ -40,7 +40,7 @@ WIDE = 200  # columns in a file or a pipe, where no window limits them
 )
 def eval_(names: tuple[str, ...], corpus: Path, as_json: bool, device: str, **settings: str | None) -> None:
     """Load the bots, measure, print."""
-    from chatbot.terminal.progress import stages  # brings torch
+    from chatbot.terminal.stages import stages
 
     config = override(EvaluationConfig(), given(EvaluationConfig, settings), "eval")
     changes = given(SamplingConfig, settings, OWN_SEED)

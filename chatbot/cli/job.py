@@ -112,7 +112,7 @@ def prepared_corpus(request: Request, corpus: Corpus, opened: dict[str, Checkpoi
     """The corpus; where there is a bot to go on with, as it was for that."""
     from chatbot.corpus.cleaning import CleaningConfig
     from chatbot.preparation import prepare
-    from chatbot.terminal.progress import stages
+    from chatbot.terminal.stages import stages
 
     cleaning, tokenizer = wanted(request, "cleaning"), wanted(request, "tokenizer")
     split, backward = request.split or DEFAULT_SPLIT, wanted(request, "examples").backward

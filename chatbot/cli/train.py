@@ -179,7 +179,7 @@ def _lead(request: Request, world: World) -> None:
     """What is done once, however many processes learn."""
     from chatbot.checkpoint import claimed
     from chatbot.corpus import open_corpora
-    from chatbot.terminal.progress import say
+    from chatbot.terminal.stages import say
 
     with _releasing(world):
         there = [_there(path, request) for path in request.corpora]
@@ -213,7 +213,8 @@ def _train_one(
 ) -> None:
     """Train a new bot, or go on with one; not with one that has come to its end and is as it shall be."""
     from chatbot.checkpoint import Checkpoint
-    from chatbot.terminal.progress import planned, say
+    from chatbot.terminal.progress import planned
+    from chatbot.terminal.stages import say
 
     plan = None
     if opened is None:
@@ -244,7 +245,8 @@ def _chosen(request: Request, family: str, prepared: Prepared, world: World) -> 
     """The size that learns most in the time there is, unless one was asked for."""
     from chatbot.engines.torch import choose_device
     from chatbot.preparation import exchanges
-    from chatbot.terminal.progress import chosen, say, track
+    from chatbot.terminal.progress import chosen
+    from chatbot.terminal.stages import say, track
     from chatbot.training.choice import Kind, choose, chooses
     from chatbot.training.trainer import require
 
@@ -279,7 +281,7 @@ def _taken(request: Request, family: str, plan: Plan) -> Request:
 
 def _plan(request: Request, job: Job) -> Plan:
     """What a training by one process would be."""
-    from chatbot.terminal.progress import track
+    from chatbot.terminal.stages import track
     from chatbot.training.choice import Kind
     from chatbot.training.world import World
 
@@ -300,7 +302,7 @@ def _plan(request: Request, job: Job) -> Plan:
 def _there(path: Path, request: Request) -> bool:
     """Whether a corpus is there by now: what can be downloaded is, unless this is a dry run."""
     from chatbot.corpus import download
-    from chatbot.terminal.progress import say, track
+    from chatbot.terminal.stages import say, track
 
     source = download.wanted(path)
     if source is None:
@@ -316,7 +318,8 @@ def _there(path: Path, request: Request) -> bool:
 
 def _train(trainer: Trainer, folder: Path, logs: Sequence[str]) -> None:
     """Train to the end; Ctrl-C is a KeyboardInterrupt, but only when everything is saved."""
-    from chatbot.terminal.progress import say, show
+    from chatbot.terminal.progress import show
+    from chatbot.terminal.stages import say
 
     with _interrupting(trainer):
         stopped = show(logged(trainer.run(), [LOGS.load(kind) for kind in logs], folder))
@@ -330,7 +333,7 @@ def _look_at(folder: Path, prepared: Prepared, device: str) -> None:
     from chatbot.bot import Bot
     from chatbot.checkpoint import available, newest
     from chatbot.evaluation.dullness import first_look
-    from chatbot.terminal.progress import say, track
+    from chatbot.terminal.stages import say, track
 
     there = available()
     bot = next((one for one in there if one.name == folder.name), None)

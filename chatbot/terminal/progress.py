@@ -1,47 +1,36 @@
-"""Shows a training, and other work that takes a while: bars on a terminal, plain lines in a pipe."""
+"""Shows a training: a bar on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
-from time import monotonic
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
-    SpinnerColumn,
     TaskProgressColumn,
     TextColumn,
 )
-from rich.text import Text
 
-from chatbot.terminal.text import printable
+from chatbot.terminal.stages import EVERY, can_redraw, duration, print_lines, standard_error
 from chatbot.training import Evaluated, Event, RolledBack, Sampled, Saved, Started, StepDone, Stopped
 from chatbot.training.choice import Plan
 
 FEW = 50  # replies to validate on
-EVERY = 10.0  # seconds between the lines in a pipe
 LINE = "step {step}  {done}  loss {loss} nats/token  rate {rate}  {speed}  {left} left"
 NARROW, WIDE = 90, 130  # columns from which on there is room for more than the loss, and for everything
 BARS = "▁▂▃▄▅▆▇█"
 POINTS = 20  # of the curve
 LONGEST_SAMPLE = 70  # characters
 
-Advance = Callable[[int, int], None]  # (done, total); a total of 0 is not known
-Begin = Callable[[str], Advance]
-
 
 def show(events: Iterable[Event], console: Console | None = None) -> Stopped:
     """Show a training until it stops, and return how it did."""
     console = console or standard_error()
-    return _bar(events, console) if _can_redraw(console) else _lines(events, console)
+    return _bar(events, console) if can_redraw(console) else _lines(events, console)
 
 
 def _bar(events: Iterable[Event], console: Console) -> Stopped:
@@ -61,7 +50,7 @@ def _bar(events: Iterable[Event], console: Console) -> Stopped:
                 case Stopped():
                     stopped = event
                     progress.stop()  # the bar stays above what is said last
-            _print(console, describe(event))
+            print_lines(console, describe(event))
     assert stopped, "a training that ends without Stopped"
     return stopped
 
@@ -72,10 +61,10 @@ def _lines(events: Iterable[Event], console: Console) -> Stopped:
         if isinstance(event, StepDone) and event.seconds >= shown + EVERY:
             shown = event.seconds
             numbers = _numbers(event)
-            _print(console, LINE.format(**numbers))
+            print_lines(console, LINE.format(**numbers))
         elif isinstance(event, Stopped):
             stopped = event
-        _print(console, describe(event))
+        print_lines(console, describe(event))
     assert stopped, "a training that ends without Stopped"
     return stopped
 
@@ -155,96 +144,6 @@ ENDS = {
 }
 
 
-def duration(seconds: float) -> str:
-    """75 -> "1:15" """
-    minutes, rest = divmod(round(max(0.0, seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-@contextmanager
-def stages(*, in_bytes: bool = False, console: Console | None = None) -> Iterator[Begin]:
-    """Show work of several stages: the block calls what it gets with each stage's description."""
-    console = console or standard_error()
-    if _can_redraw(console):
-        with Progress(*_work_columns(in_bytes), console=console, transient=True) as progress:
-            yield lambda description: _as_bar(progress, printable(description))
-    else:
-        lines = _StageLines(console, in_bytes)
-        yield lines.begin
-        lines.end()
-
-
-@contextmanager
-def track(description: str, *, in_bytes: bool = False, console: Console | None = None) -> Iterator[Advance]:
-    """Show work of one stage."""
-    with stages(in_bytes=in_bytes, console=console) as begin:
-        yield begin(description)
-
-
-def say(line: str, console: Console | None = None) -> None:
-    """A line between the bars, or after them."""
-    _print(console or standard_error(), line)
-
-
-class ProgressConsole(Console):
-    """Goes on in silence when nobody reads any more: a training must not end because `head` did."""
-
-    def on_broken_pipe(self) -> None:
-        """Write to nowhere from now on. (rich's own way is to end the program.)"""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.file.fileno())
-        os.close(nowhere)
-
-
-def standard_error() -> Console:
-    """Where progress is shown: stdout is for answers."""
-    return ProgressConsole(stderr=True, highlight=False)
-
-
-def _as_bar(progress: Progress, description: str) -> Advance:
-    task = progress.add_task(description, total=None)
-
-    def advance(done: int, total: int) -> None:
-        progress.update(task, completed=done, total=total or None)
-
-    return advance
-
-
-class _StageLines:
-    """Stages in a pipe: a line when one begins, one when it ends, and now and then one between."""
-
-    def __init__(self, console: Console, in_bytes: bool) -> None:
-        self._console, self._in_bytes = console, in_bytes
-        self._description = self._amount = ""
-        self._begun = self._shown = 0.0
-
-    def begin(self, description: str) -> Advance:
-        self.end()
-        self._description, self._amount = description, ""
-        self._begun = self._shown = monotonic()
-        _print(self._console, f"{description} ...")
-        return self._advance
-
-    def end(self) -> None:
-        if self._description:
-            amount = f"{self._amount}, " if self._amount else ""
-            _print(self._console, f"{self._description}: {amount}{duration(monotonic() - self._begun)}")
-
-    def _advance(self, done: int, total: int) -> None:
-        self._amount = _amount(done, total, self._in_bytes) if done else ""
-        if monotonic() - self._shown >= EVERY:
-            self._shown = monotonic()
-            _print(self._console, f"{self._description}: {self._amount}")
-
-
-def _amount(done: int, total: int, in_bytes: bool) -> str:
-    whole = total if done < total else 0
-    if in_bytes:
-        return f"{done / 1e6:.1f} of {whole / 1e6:.1f} MB" if whole else f"{done / 1e6:.1f} MB"
-    return f"{done:,} of {whole:,}" if whole else f"{done:,}"
-
-
 def _numbers(event: StepDone) -> dict[str, str]:
     return {
         "step": str(event.step),
@@ -274,18 +173,3 @@ def sparkline(values: Sequence[float]) -> str:
     shown = values[-POINTS:]
     low, span = min(shown), (max(shown) - min(shown)) or 1.0
     return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in shown)
-
-
-def _work_columns(in_bytes: bool) -> list[ProgressColumn]:
-    amount: ProgressColumn = DownloadColumn() if in_bytes else MofNCompleteColumn()
-    return [SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), amount]
-
-
-def _can_redraw(console: Console) -> bool:
-    return console.is_terminal and not console.is_dumb_terminal
-
-
-def _print(console: Console, lines: str) -> None:
-    for line in lines.splitlines():
-        # soft_wrap: a line in a log stays one line; on a screen it breaks between words
-        console.print(Text(printable(line)), soft_wrap=not console.is_terminal)

@@ -180,7 +180,7 @@ def _nearest(session: Session, named: str) -> Nearest:
     """The exchanges that the bot learned from, if they are still there."""
     with uninterrupted():
         from chatbot.nearest import Nearest  # slow to import, as is what follows
-        from chatbot.terminal.progress import track
+        from chatbot.terminal.stages import track
 
     facts = session.replier.checkpoint.config.corpus
     name = str(facts.get("name", ""))
