@@ -41,9 +41,7 @@ def self_chat(
 ) -> None:
     """Let them speak in turn; Ctrl-C ends it after what was said."""
     if not batch.has_words(start):
-        raise ConfigError(
-            "nobody can answer a first line without words", "leave out --start, or say something"
-        )
+        raise click.UsageError("Nobody can answer a first line without words: say something.")
     speakers = _seated(one, other, given(SamplingConfig, settings))
     names = _names(speakers)
     said, stopped = converse(speakers, names, start, turns, _nowhere if as_json else _write)
