@@ -352,6 +352,26 @@ def test_a_kept_conversation_is_one_programs_alone() -> None:
     assert [turn.text for turn in keeping.resumed()[1]] == ["hello", "Hi."]
 
 
+def test_a_kept_conversation_is_found_by_the_beginning_of_its_name(session: Session) -> None:
+    for name, text in (("2026-01-02T10-00-00", "tea"), ("2026-01-03T10-00-00", "snow")):
+        keeping.fresh().close()
+        log = keeping.Log(keeping.folder() / f"{name}.jsonl")
+        log.write((Turn("user", text), Turn("bot", "Yes.")), "parrot")
+    log, turns, _ = keeping.resumed("2026-01-02")
+    log.close()
+    assert turns[0].text == "tea"
+    assert keeping.resumed("2026-01-03T10-00-00.jsonl")[1][0].text == "snow"
+    for name, told in (
+        ("2026-01", "several conversations are called"),
+        ("1999", "no conversation was kept as"),
+    ):
+        with pytest.raises(ChatbotError, match=told) as error:
+            keeping.resumed(name)
+        assert error.value.hint == "there are: 2026-01-03T10-00-00, 2026-01-02T10-00-00"
+    commands.run(session, "/load 2026-01-02")
+    assert session.turns[0].text == "tea"
+
+
 def test_of_several_conversations_in_a_file_the_others_are_not_lost() -> None:
     log = keeping.fresh()
     log.write((Turn("user", "hello"), Turn("bot", "Hi.")), "parrot")

@@ -59,6 +59,12 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 @click.option("--log", is_flag=True, help="Keep the conversation on disk; -c goes on with it.")
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the conversation kept last.")
 @click.option(
+    "--cid",
+    metavar="NAME",
+    shell_complete=lambda context, parameter, typed: _kept(typed),
+    help="Go on with that one: its name, as /load lists it, or the beginning of it.",
+)
+@click.option(
     "--history/--no-history",
     default=True,
     envvar="CHATBOT_HISTORY",
@@ -98,6 +104,7 @@ def chat(
     stream: bool,
     log: bool,
     go_on: bool,
+    cid: str | None,
     history: bool,
     style: str | None,
     backward: str | None,
@@ -121,11 +128,13 @@ def chat(
     if talking:
         loader = partial(load, device=device, engine=engine, style=style, settings=settings, backward=other)
         with typeahead.kept() as lend:
-            opening = _opening(attention, verbose, log, go_on, history, partial(_edit, lend))
+            going = (cid or "") if go_on or cid else None
+            opening = _opening(attention, verbose, log, going, history, partial(_edit, lend))
             _talk(folder if name else _same(opening, folder), loader, opening)
         return
-    if log or go_on:
-        raise click.UsageError("--log and --continue are for a conversation, not for one prompt or a pipe")
+    if log or go_on or cid:
+        told = "--log, --continue and --cid are for a conversation, not for one prompt or a pipe"
+        raise click.UsageError(told)
     prompts = _with_help(_lines() if lines or turns else [_whole(prompt)])
     with _status(f"loading {printable(checkpoint.called(folder))} ..."):  # torch takes its time
         bot = load(folder, device, engine, style, settings, other)
@@ -159,14 +168,16 @@ def _opening(
     attention: bool,
     verbose: bool,
     log: bool,
-    go_on: bool,
+    going: str | None,
     history: bool,
     edit: Callable[[str], str | None],
 ) -> Opening:
+    """going: the kept conversation to go on with, "" for the last; None for a new one."""
     from chatbot.terminal import keeping
     from chatbot.terminal.session import Opening
 
-    kept, turns, voices = keeping.resumed() if go_on else (keeping.fresh() if log else None, (), ())
+    resumed = None if going is None else keeping.resumed(going)
+    kept, turns, voices = resumed or (keeping.fresh() if log else None, (), ())
     return Opening(
         attention="strip" if attention else "",
         verbose=verbose,
@@ -176,6 +187,13 @@ def _opening(
         history=history,
         edit=edit,
     )
+
+
+def _kept(typed: str) -> list[str]:
+    """For the shell's completion: the kept conversations whose names begin so."""
+    from chatbot.terminal import keeping
+
+    return [file.stem for file in keeping.kept() if file.name.startswith(typed)]
 
 
 def _same(opening: Opening, otherwise: Path) -> Path:

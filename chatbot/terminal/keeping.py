@@ -1,4 +1,4 @@
-"""Conversations that are kept on disk: `--log` begins one, `--continue` goes on with the last."""
+"""Conversations that are kept on disk: `--log` begins one, `--continue` and `--cid` go on with one."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from chatbot.corpus import Report
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
 from chatbot.terminal import files, transcript
+
+SOME = 5  # conversations that an error names
 
 
 @dataclass
@@ -108,9 +110,24 @@ def newest() -> Path:
     return found[0]
 
 
-def resumed() -> tuple[Log, tuple[Turn, ...], tuple[str, ...]]:
-    """The conversation that was kept last, to go on with: its file, what was said, and by which bots."""
-    log = Log(newest())
+def called(name: str) -> Path:
+    """The kept conversation of that name, or the only one whose name begins so."""
+    there = kept()
+    found = [file for file in there if name in (file.name, file.stem)]
+    found = found or [file for file in there if name and file.name.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    what = "several conversations are called" if found else "no conversation was kept as"
+    some = ", ".join(file.stem for file in (found or there)[:SOME]) or "none"
+    raise ChatbotError(f"{what} {name}", f"there are: {some}")
+
+
+def resumed(name: str = "") -> tuple[Log, tuple[Turn, ...], tuple[str, ...]]:
+    """A kept conversation, to go on with: its file, what was said, and by which bots.
+
+    name: as `called` knows it; without it, the one that was kept last.
+    """
+    log = Log(called(name) if name else newest())
     if not log.claim():
         raise ChatbotError(
             f"the conversation in {log.file} is open in another chatbot",
@@ -120,7 +137,8 @@ def resumed() -> tuple[Log, tuple[Turn, ...], tuple[str, ...]]:
         turns, report = transcript.with_report(log.file)
     except ChatbotError as error:
         log.close()
-        what = f"the conversation kept last cannot be gone on with: {error.what}"
+        told = f"the conversation {log.file.stem}" if name else "the conversation kept last"
+        what = f"{told} cannot be gone on with: {error.what}"
         raise ChatbotError(what, f"begin another with --log, or move {log.file} away") from None
     log.bot, voices = transcript.spoken(log.file, len(turns))
     if reason := _spoiled(report):

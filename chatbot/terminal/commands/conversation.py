@@ -91,11 +91,15 @@ def load(session: Session, argument: str) -> None:
         session.console.print(_kept())
         return
     file = files.named(argument)
-    if not files.exists(file) and file.name == argument:
-        file = next((one for one in keeping.kept() if one.name == argument), file)
+    if not files.exists(file) and file.name == argument and _is_kept(argument):
+        file = keeping.called(argument)
     turns = transcript.read(file)
     session.begin(turns, transcript.spoken(file, len(turns))[1])
     session.console.print(transcript.shown(session.turns))
+
+
+def _is_kept(name: str) -> bool:
+    return any(file.name.startswith(name) for file in keeping.kept())
 
 
 def _kept() -> Table:
