@@ -36,13 +36,14 @@ from benchmarks import gguf_file
 from benchmarks.speedrun import tutorial
 from chatbot.bot import Bot
 from chatbot.engines.base import LIGHT, ONNX, Engine
+from chatbot.engines.onnx.graph import BLOCK
 from chatbot.tokenizer import BOT
 
 PROMPT, NEW = 64, 128
 LENGTHS = 8, 32, 96, 256  # tokens of a prompt
 SIZES = 1, 4, 16, 64  # replies at once
 GGUF = ("f32", "f16", "q8_0")  # the kinds of weights that llama.cpp is tried with
-INT8 = 4 / (1 + 4 / 32)  # times smaller than float32: a byte each, and a scale for 32
+INT8 = 4 / (1 + 4 / BLOCK)  # times smaller than float32: a byte each, and a scale for so many
 Decoder = Callable[[list[int]], float | None]  # the seconds it took, if it knows better than the clock
 
 

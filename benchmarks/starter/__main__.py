@@ -3,9 +3,9 @@
     python -m benchmarks.starter starter-gpt > replies.md
 
 A conversation's prompts stand on lines below each other, and the bot sees its own earlier replies. What
-somebody thought of the replies to newcomers stands in verdicts/BOT.txt, and of the second and third fifty in
-verdicts/BOT-newcomer2.txt and -newcomer3.txt: the digest of the replies that were read, and then a letter for
-each: s sensible, f fits but no more than that, d dull, w wrong. The table has no verdicts where the bot says
+somebody thought of the replies to newcomers stands in verdicts/BOT.txt, and of the other fifties in
+verdicts/BOT-newcomer2.txt and so on: the digest of the replies that were read, and then a letter for each:
+s sensible, f fits but no more than that, d dull, w wrong. The table has no verdicts where the bot says
 something else by now.
 """
 
@@ -27,7 +27,8 @@ HERE = Path(__file__).parent
 NEWCOMERS = (
     ("Newcomers", "newcomer.txt", ""),
     ("More newcomers", "newcomer2.txt", "-newcomer2"),
-    ("Fresh newcomers", "newcomer3.txt", "-newcomer3"),
+    ("Newcomers again", "newcomer3.txt", "-newcomer3"),
+    ("Fresh newcomers", "newcomer4.txt", "-newcomer4"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
