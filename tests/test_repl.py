@@ -446,6 +446,17 @@ def test_two_bots_are_compared_blindly(
         )
 
 
+def test_ctrl_d_at_the_choice_leaves_and_keeps_the_exchange() -> None:
+    def compare(session: Session) -> None:
+        session.rivals = (session.bot, scripted_bot("Ho.", name="owl"))
+
+    with conversation("hello" + ENTER + CTRL_D + "never said" + ENTER, prepare=compare) as talk:
+        assert talk.session.turns[0].text == "hello"
+        assert talk.session.turns[1].text in ("Hi.", "Ho.")
+        assert len(talk.session.turns) == 2
+    assert comparing.tallies() == []
+
+
 def test_nothing_tells_who_is_who_before_the_choice() -> None:
     def compare(session: Session) -> None:
         session.verbose, session.attention = True, "map"

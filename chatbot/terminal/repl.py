@@ -65,6 +65,7 @@ class Repl:
 
     live: whether `write` writes to a terminal, so that the strip can be drawn under a reply.
     introduced: who the bot is, where its name does not say all.
+    leaving: whether Ctrl-D was pressed at a question, and this turn is the last.
     """
 
     session: Session
@@ -74,6 +75,7 @@ class Repl:
     width: Callable[[], int]  # columns of what `write` writes to
     live: bool = False
     introduced: str = ""
+    leaving: bool = False
 
     def run(self) -> None:
         """Talk until the user leaves."""
@@ -97,7 +99,7 @@ class Repl:
             if self.failed() is error:
                 raise
             self.say(commands.problem(error))
-        return True
+        return not self.leaving
 
     def failed(self) -> BaseException | None:
         """Why the bot cannot be loaded, if that is known."""
@@ -260,13 +262,16 @@ class Repl:
         self.session.console.print(Text(printable(text), style="dim"))
 
     def ask(self, question: str) -> str:
-        """Ask the user; the answer is kept in no history, and Ctrl-C or Ctrl-D answers nothing."""
+        """Ask the user; the answer is kept in no history. Ctrl-C answers nothing, and Ctrl-D leaves then."""
         try:
             with create_app_session(self.prompts.input, self.prompts.output):  # for TERM=dumb, as in `screen`
                 asking: PromptSession[str] = PromptSession()
                 return asking.prompt(question).strip()
-        except (EOFError, KeyboardInterrupt):
-            return ""
+        except EOFError:
+            self.leaving = True
+        except KeyboardInterrupt:
+            pass
+        return ""
 
 
 def run(name: str, first: Callable[[], Bot], load: Callable[[str], Bot], opening: Opening) -> None:
