@@ -1,6 +1,6 @@
 """Conversations with other names, so that a model learns to take names from what was said, not to guess them.
 
-    python -m benchmarks.starter.renamed corpora/plaintalk renamed.jsonl --copies 8 --words corpora/smalltalk
+    python -m benchmarks.starter.renamed corpora/plaintalk renamed.jsonl --copies 6 --words corpora/smalltalk
 
 Of the training part, every conversation in which the bot says a name that the user had said before: people,
 animals and places, found by what the bot says around them ("Nice to meet you, ...", "Your dog is called ...",
@@ -40,19 +40,21 @@ KINDS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     ),
     "place": tuple(re.compile(before + NAME) for before in ("going to ", "live in ", "lives in ", "from ")),
 }
-LONG = 2000  # characters of a turn
+LONGEST = 2000  # characters of a turn
+LONG = 10  # turns; a conversation of more costs a training far more than one of four
 
 
 @click.command(help=__doc__)
 @click.argument("corpus", type=click.Path(exists=True, path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--copies", default=4, show_default=True)
+@click.option("--copies", default=6, show_default=True)
+@click.option("--long-copies", default=1, show_default=True, help=f"Of those of more than {LONG} turns.")
 @click.option("--words", multiple=True, type=click.Path(exists=True, path_type=Path), help="Corpora.")
 @click.option("--seed", default=0, show_default=True)
-def main(corpus: Path, out: Path, copies: int, words: tuple[Path, ...], seed: int) -> None:
+def main(corpus: Path, out: Path, copies: int, long_copies: int, words: tuple[Path, ...], seed: int) -> None:
     """Write them."""
     opened, chance = open_corpus(corpus), random.Random(seed)
-    train = split(clean(opened, CleaningConfig(longest_turn=LONG), opened.report), DEFAULT_SPLIT).train
+    train = split(clean(opened, CleaningConfig(longest_turn=LONGEST), opened.report), DEFAULT_SPLIT).train
     found = [(dialogue, named(dialogue)) for dialogue in train]
     pools = {kind: sorted({n for _, names in found for n, k in names.items() if k == kind}) for kind in KINDS}
     capitals = sorted({word for each in words for word in capitalised(each)})
@@ -60,7 +62,7 @@ def main(corpus: Path, out: Path, copies: int, words: tuple[Path, ...], seed: in
         json.dumps({"turns": [{"speaker": speaker, "text": text} for speaker, text in turns]}) + "\n"
         for dialogue, names in found
         if names
-        for _ in range(copies)
+        for _ in range(long_copies if len(dialogue.turns) > LONG else copies)
         for turns in [renamed(dialogue, others(names, pools, capitals, chance))]
     ]
     out.write_text("".join(lines), encoding="utf-8")
