@@ -4,8 +4,10 @@
 
 Of the training part, every conversation in which the bot says a name that the user had said before: people,
 animals and places, found by what the bot says around them ("Nice to meet you, ...", "Your dog is called ...",
-"You are going to ..."). In each copy they have other names of their kind, the same all through; with --words,
-half of those of people and animals are words that other corpora write with a capital, whatever they are.
+"You are going to ..."). In each copy they have other names of their kind, the same all through; with --words
+and --pieces, a third of those of people and animals each are words that other corpora write with a capital,
+whatever they are, and words that are one piece of a bot's tokenizer: of each of those it must be learned by
+itself that it can be said again.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import click
 
+from chatbot.checkpoint import Checkpoint, find
 from chatbot.corpus import open_corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import DEFAULT_SPLIT, split
@@ -50,30 +53,49 @@ LONG = 10  # turns; a conversation of more costs a training far more than one of
 @click.option("--copies", default=6, show_default=True)
 @click.option("--long-copies", default=1, show_default=True, help=f"Of those of more than {LONG} turns.")
 @click.option("--words", multiple=True, type=click.Path(exists=True, path_type=Path), help="Corpora.")
+@click.option("--pieces", metavar="BOT", help="A bot.")
 @click.option("--seed", default=0, show_default=True)
-def main(corpus: Path, out: Path, copies: int, long_copies: int, words: tuple[Path, ...], seed: int) -> None:
+def main(
+    corpus: Path,
+    out: Path,
+    copies: int,
+    long_copies: int,
+    words: tuple[Path, ...],
+    pieces: str | None,
+    seed: int,
+) -> None:
     """Write them."""
     opened, chance = open_corpus(corpus), random.Random(seed)
     train = split(clean(opened, CleaningConfig(longest_turn=LONGEST), opened.report), DEFAULT_SPLIT).train
     found = [(dialogue, named(dialogue)) for dialogue in train]
     pools = {kind: sorted({n for _, names in found for n, k in names.items() if k == kind}) for kind in KINDS}
     capitals = sorted({word for each in words for word in capitalised(each)})
+    whole = sorted(filter(re.compile(NAME).fullmatch, single(pieces))) if pieces else []
+    more = [pool for pool in (capitals, whole) if pool]
     lines = [
         json.dumps({"turns": [{"speaker": speaker, "text": text} for speaker, text in turns]}) + "\n"
         for dialogue, names in found
         if names
         for _ in range(long_copies if len(dialogue.turns) > LONG else copies)
-        for turns in [renamed(dialogue, others(names, pools, capitals, chance))]
+        for turns in [renamed(dialogue, others(names, pools, more, chance))]
     ]
     out.write_text("".join(lines), encoding="utf-8")
     told = ", ".join(f"{len(pool):,} {kind}s" for kind, pool in pools.items())
-    click.echo(f"{len(lines):,} conversations, with names of {told}, and {len(capitals):,} other words")
+    click.echo(
+        f"{len(lines):,} conversations, with names of {told}, and {len(capitals) + len(whole):,} other words"
+    )
 
 
 def capitalised(corpus: Path) -> list[str]:
     """Words with a capital in the middle of a sentence."""
     turns = (turn for dialogue in open_corpus(corpus) for turn in dialogue.turns)
     return sorted({word for turn in turns for word in re.findall(rf"(?<=[a-z,] ){NAME}", turn.text)})
+
+
+def single(bot: str) -> list[str]:
+    """Words that are one piece of a bot's tokenizer."""
+    pieces = Checkpoint.load(find(bot)).tokenizer.pieces()
+    return [piece[1:] for piece in pieces if piece.startswith("\u2581")]
 
 
 def named(dialogue: Dialogue) -> dict[str, str]:
@@ -91,12 +113,12 @@ def named(dialogue: Dialogue) -> dict[str, str]:
 
 
 def others(
-    names: Mapping[str, str], pools: Mapping[str, list[str]], words: list[str], chance: random.Random
+    names: Mapping[str, str], pools: Mapping[str, list[str]], more: list[list[str]], chance: random.Random
 ) -> dict[str, str]:
-    """For each name another one of its kind, or some word, none twice and none that is there."""
+    """For each name another one of its kind, or of some other pool, none twice and none that is there."""
     taken, found = set(names), dict[str, str]()
     for name, kind in names.items():
-        pool = words if words and kind != "place" and chance.random() < 0.5 else pools[kind]
+        pool = pools[kind] if kind == "place" else chance.choice([pools[kind], *more])
         found[name] = chance.choice([one for one in pool if one not in taken] or [name])
         taken.add(found[name])
     return found
