@@ -233,7 +233,7 @@ class Checkpoint:
     @staticmethod
     def write(file: Path, text: str) -> None:
         """Replace a text file, whole or not at all; what is no plain file (/dev/stdout) is written to."""
-        if file.is_symlink() or (file.exists() and not file.is_file()):
+        if os.path.islink(file) or (os.path.exists(file) and not os.path.isfile(file)):
             try:
                 file.write_text(text, encoding="utf-8", errors="replace")
             except OSError as error:
@@ -504,7 +504,7 @@ def _beside(file: Path) -> Iterator[Path]:
         _remove(partial)
         raise CheckpointError(
             f"{file} cannot be written: {getattr(error, 'strerror', None) or error}",
-            "what was there before is still there",
+            "what was there before is still there" if os.path.exists(file) else "",
         ) from None
     except BaseException:
         _remove(partial)

@@ -11,7 +11,8 @@ import platformdirs
 def home() -> Path:
     """The user's data folder; CHATBOT_HOME overrides the system's convention."""
     override = os.environ.get("CHATBOT_HOME")
-    return Path(override) if override else Path(platformdirs.user_data_dir("chatbot", appauthor=False))
+    usual = platformdirs.user_data_dir("chatbot", appauthor=False)
+    return Path(os.path.expanduser(override) if override else usual)
 
 
 def checkpoint_folders() -> list[Path]:

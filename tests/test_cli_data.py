@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from chatbot.bot import Bot
 from chatbot.cli import main, self_chat
 from chatbot.corpus import open_corpus
+from chatbot.dialogue import Turn
 from chatbot.replying import Reply
 from chatbot.terminal import replies
 from tests.fakes import ScriptedResponder, scripted_bot
@@ -76,7 +77,7 @@ def test_stats_count_for_each_speaker(corpus: Path) -> None:
 def test_convert_writes_what_can_be_read_again(tmp_path: Path) -> None:
     out = tmp_path / "film.jsonl"
     done = call("data", "convert", str(CORNELL), str(out), "--as-it-is")
-    assert done.stdout == f"{out}: 4 conversations\n"
+    assert f"{out}: 4 conversations\n" in done.stderr
     before, after = list(open_corpus(CORNELL)), list(open_corpus(out))
     assert [(d.turns, d.source) for d in after] == [(d.turns, d.source) for d in before]
 
@@ -91,6 +92,44 @@ def test_convert_cleans_and_keeps_what_is_there(corpus: Path, tmp_path: Path) ->
     assert "--force" in again.stderr
     assert call("data", "convert", str(corpus), str(out), "--force").exit_code == 0
     assert "end it with .jsonl" in call("data", "convert", str(corpus), str(tmp_path / "new.txt")).stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--as-it-is",)])
+def test_convert_says_what_it_leaves_out(tmp_path: Path, options: tuple[str, ...]) -> None:
+    file = tmp_path / "torn.jsonl"
+    good = json.dumps({"turns": [{"text": "Hi."}, {"text": "Hello."}]})
+    file.write_text(f"{good}\nBROKEN{{\n")
+    done = call("data", "convert", str(file), "-", *options)
+    assert [len(json.loads(line)["turns"]) for line in done.stdout.splitlines()] == [2]
+    assert "dropped 1 conversation: not JSON (first: torn.jsonl:2)" in done.stderr
+    assert "-: 1 conversation\n" in done.stderr
+
+
+def test_convert_keeps_the_mark_of_a_cut_turn(tmp_path: Path) -> None:
+    file, out = tmp_path / "cut.jsonl", tmp_path / "out.jsonl"
+    turns = [{"text": "Hi."}, {"text": "Hel", "cut": True}]
+    file.write_text(json.dumps({"turns": turns}) + "\n")
+    assert call("data", "convert", str(file), str(out), "--as-it-is").exit_code == 0
+    (dialogue,) = open_corpus(out)
+    assert [turn.cut for turn in dialogue.turns] == [False, True]
+
+
+@pytest.mark.parametrize("out", ["no/folder.jsonl", "x" * 300 + ".jsonl"])
+def test_convert_cannot_write_everywhere(corpus: Path, tmp_path: Path, out: str) -> None:
+    done = call("data", "convert", str(corpus), str(tmp_path / out))
+    assert done.exit_code == 1
+    assert "cannot be written" in done.stderr
+    assert "still there" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["data check", "data stats", "train", "eval bot"])
+def test_an_empty_name_is_not_this_folder(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call(*command.split(), "")
+    assert done.exit_code == 2
+    assert "it has no name" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["check", "show", "stats"])
@@ -141,17 +180,20 @@ def test_ctrl_c_keeps_what_was_said(two: dict[str, Bot], monkeypatch: pytest.Mon
     monkeypatch.setattr(replies, "show", lambda events, write: Reply("Wh", (), (), "interrupted"))
     done = call("self-chat", "owl", "cat", "--json")
     assert done.exit_code == 130
-    assert [turn["text"] for turn in json.loads(done.stdout)["turns"]] == ["Hello!", "Wh"]
+    whole, torn = json.loads(done.stdout)["turns"]
+    assert (whole["text"], "cut" in whole) == ("Hello!", False)
+    assert (torn["text"], torn["cut"]) == ("Wh", True)
 
 
 def test_who_speaks_next_is_the_bot() -> None:
-    turns = self_chat.seen(["one", "two", "three"]).turns
+    said = [Turn("cat", "one"), Turn("owl", "two"), Turn("cat", "three")]
+    turns = self_chat.seen(said).turns
     assert [(turn.speaker, turn.text) for turn in turns] == [
         ("user", "one"),
         ("bot", "two"),
         ("user", "three"),
     ]
-    assert [turn.speaker for turn in self_chat.seen(["one", "two"]).turns] == ["bot", "user"]
+    assert [turn.speaker for turn in self_chat.seen(said[:2]).turns] == ["bot", "user"]
 
 
 def test_a_first_line_needs_words(two: dict[str, Bot]) -> None:

@@ -7,14 +7,13 @@ import sys
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any  # where click has it
 
 import click
 
 from chatbot.attribution import ABOUT, METHODS, checked
 from chatbot.bot import Bot
 from chatbot.checkpoint import is_bot
-from chatbot.cli.options import given, options_for
+from chatbot.cli.options import PATH, given, options_for
 from chatbot.config import override
 from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
@@ -50,18 +49,6 @@ class Attended:
     method: str
 
 
-class NamedFile(click.Path):
-    """A file to write to. An empty name would be that of the folder one is in."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            self.fail("it has no name.", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-FILE = NamedFile(path_type=Path)
-
-
 @click.command("attend", help=HELP)
 @click.argument("name", metavar="[NAME]", required=False)
 @click.argument("text", metavar="TEXT", required=False)
@@ -72,9 +59,9 @@ FILE = NamedFile(path_type=Path)
     metavar="TEXT",
     help="What was said before, a turn each, oldest first; the last is the bot's.",
 )
-@click.option("--png", type=FILE, help="Draw it, for slides (extra 'plot').")
-@click.option("--svg", type=FILE, help="The same, to be scaled.")
-@click.option("--html", type=FILE, help="A page that lights up what you point at.")
+@click.option("--png", type=PATH, help="Draw it, for slides (extra 'plot').")
+@click.option("--svg", type=PATH, help="The same, to be scaled.")
+@click.option("--html", type=PATH, help="A page that lights up what you point at.")
 @click.option("--json", "as_json", is_flag=True, help="Write pieces, words and all shares as JSON.")
 @options_for(SamplingConfig)
 def attend(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chatbot.cli.list import aligned
+from chatbot.cli.list import write
 from chatbot.terminal import comparing
 from chatbot.terminal.comparing import Tally
 from chatbot.terminal.text import printable
@@ -26,8 +26,7 @@ def compare() -> None:
     if not tallies:
         click.echo("Nothing was compared yet. In a conversation: /compare BOT BOT", err=True)
         return
-    for line in aligned([HEADINGS, *map(cells, tallies)]):
-        click.echo(line)
+    write([HEADINGS, *map(cells, tallies)])
 
 
 def cells(tally: Tally) -> list[str]:

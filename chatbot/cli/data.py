@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shlex
 import statistics
@@ -15,11 +16,12 @@ from typing import TypeVar
 import click
 
 from chatbot.checkpoint import Checkpoint
-from chatbot.cli.list import aligned
-from chatbot.cli.options import given, options_for
+from chatbot.cli.list import write
+from chatbot.cli.options import PATH, given, options_for
 from chatbot.config import override
 from chatbot.corpus import Corpus, open_corpora
 from chatbot.corpus.cleaning import CleaningConfig, clean
+from chatbot.corpus.report import many
 from chatbot.corpus.splits import DEFAULT_SPLIT, SPLITS, split
 from chatbot.dialogue import Dialogue
 from chatbot.errors import ConfigError, CorpusError
@@ -31,9 +33,7 @@ PAIRS = 10  # that `check` shows
 SPEAKERS = 8  # that are named; of a film corpus there are thousands
 LONGEST = 100  # characters of a turn of such a pair
 HEADINGS = ["speaker", "turns", "words", "a turn", "different", "distinct-2", "20 commonest"]
-CORPORA = click.argument(
-    "corpora", metavar="CORPUS...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+CORPORA = click.argument("corpora", metavar="CORPUS...", nargs=-1, required=True, type=PATH)
 
 
 @click.group("data")
@@ -63,12 +63,14 @@ def check(corpora: tuple[Path, ...], split_by: str, seed: int, **settings: str |
     corpus = open_corpora(corpora)
     dialogues = _cleaned(corpus, settings)
     folds = split(dialogues, split_by)
-    parts = f"{len(folds.train):,} dialogues to learn from, {len(folds.validation):,} to validate with"
+    parts = f"{many(len(folds.train), 'dialogues')} to learn from, {len(folds.validation):,} to validate with"
     told = [f"split by {split_by}: {parts}, {len(folds.test):,} to test with"]
     told += [_known(folds.train, [*folds.validation, *folds.test]), _speakers(dialogues), ""]
     for before, reply in _drawn(list(_pairs(dialogues)), PAIRS, seed):
         told += [f"  {_short(before)}", f"    -> {_short(reply)}"]
-    told += ["", f"to learn from it: chatbot train {shlex.join(map(str, corpora))}"]
+    enough = any(len(dialogue.turns) > 1 for dialogue in folds.train)
+    train = f"to learn from it: chatbot train {shlex.join(map(str, corpora))}"
+    told += ["", train if enough else "there is too little to learn from: give it more conversations"]
     for line in [*corpus.report.lines(), *told]:
         click.echo(printable(line))
 
@@ -80,7 +82,10 @@ def check(corpora: tuple[Path, ...], split_by: str, seed: int, **settings: str |
 @options_for(CleaningConfig)
 def show(corpora: tuple[Path, ...], count: int, seed: int, **settings: str | None) -> None:
     """Print conversations, as they are drawn at random."""
-    for i, dialogue in enumerate(_drawn(_cleaned(open_corpora(corpora), settings), count, seed)):
+    corpus = open_corpora(corpora)
+    drawn = _drawn(_cleaned(corpus, settings), count, seed)
+    _tell_what_is_missing(corpus)
+    for i, dialogue in enumerate(drawn):
         lines = [f"{turn.speaker}: {turn.text}" for turn in dialogue.turns]
         for line in [*([""] if i else []), f"# {dialogue.source}, conversation {dialogue.number}", *lines]:
             click.echo(printable(line))
@@ -91,41 +96,49 @@ def show(corpora: tuple[Path, ...], count: int, seed: int, **settings: str | Non
 @options_for(CleaningConfig)
 def stats(corpora: tuple[Path, ...], **settings: str | None) -> None:
     """Print how much each speaker says, and how various it is."""
-    dialogues = _cleaned(open_corpora(corpora), settings)
+    corpus = open_corpora(corpora)
+    dialogues = _cleaned(corpus, settings)
+    _tell_what_is_missing(corpus)
     lengths = [len(dialogue.turns) for dialogue in dialogues]
     sources = len({dialogue.source for dialogue in dialogues})
     each = f"{statistics.mean(lengths):.1f} turns each (median {statistics.median(lengths):g}"
-    click.echo(f"{len(dialogues):,} dialogues of {sources:,} sources, {each}, longest {max(lengths):,})")
+    found = f"{many(len(dialogues), 'dialogues')} of {many(sources, 'sources')}"
+    click.echo(f"{found}, {each}, longest {max(lengths):,})")
     texts: dict[str, list[str]] = {}
     for turn in (turn for dialogue in dialogues for turn in dialogue.turns):
         texts.setdefault(turn.speaker, []).append(turn.text)
     order = sorted(texts, key=lambda speaker: -len(texts[speaker]))
     rows = [_figures(speaker, texts[speaker]) for speaker in order[:SPEAKERS]]
     rows.append(_figures("all", [text for speaker in order for text in texts[speaker]]))
-    for line in aligned([HEADINGS, *rows]):
-        click.echo(line)
+    write([HEADINGS, *rows])
     if len(order) > SPEAKERS:
         click.echo(f"({len(order) - SPEAKERS:,} speakers more)")
 
 
 @data.command()
 @CORPORA
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=PATH)
 @click.option("--as-it-is", is_flag=True, help="Without cleaning.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @options_for(CleaningConfig)
 def convert(
     corpora: tuple[Path, ...], out: Path, as_it_is: bool, force: bool, **settings: str | None
 ) -> None:
-    """Write the conversations to OUT, as JSONL (which `train` reads)."""
-    if out.suffix != ".jsonl":
+    """Write the conversations to OUT, as JSONL (which `train` reads); - is stdout."""
+    plain = str(out) != "-" and (os.path.isfile(out) or not os.path.exists(out))
+    if plain and out.suffix != ".jsonl":
         raise ConfigError(f"{out} is no name of a corpus", "end it with .jsonl")
-    if out.exists() and not force:
+    if plain and os.path.lexists(out) and not force:
         raise ConfigError(f"{out} exists already", "give another name, or say --force")
     corpus = open_corpora(corpora)
     dialogues = _read(corpus) if as_it_is else _cleaned(corpus, settings)
-    Checkpoint.write(out, "".join(map(_line, dialogues)))
-    click.echo(printable(f"{out}: {len(dialogues):,} conversations"))
+    text = "".join(map(_line, dialogues))
+    if str(out) == "-":
+        click.echo(text, nl=False)
+    else:
+        Checkpoint.write(out, text)
+    _tell_what_is_missing(corpus)
+    click.echo(printable(f"{out}: {many(len(dialogues), 'conversations')}"), err=True)
 
 
 def _read(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
@@ -144,6 +157,13 @@ def _cleaned(corpus: Corpus, settings: dict[str, str | None]) -> list[Dialogue]:
     if not dialogues:
         raise CorpusError(f"{corpus.path} holds no usable dialogue", "; ".join(corpus.report.lines()))
     return dialogues
+
+
+def _tell_what_is_missing(corpus: Corpus) -> None:
+    """On stderr: what was left out, and why."""
+    for line in corpus.report.lines():
+        if line.startswith(("dropped", "gained")):
+            click.echo(printable(line), err=True)
 
 
 def _pairs(dialogues: Iterable[Dialogue]) -> Iterator[tuple[str, str]]:
@@ -165,13 +185,14 @@ def _known(train: Iterable[Dialogue], held_out: Iterable[Dialogue]) -> str:
     """How much of what is held out would not be new."""
     learned, asked = set(_pairs(train)), list(_pairs(held_out))
     known = sum(pair in learned for pair in asked)
-    return f"of {len(asked):,} pairs to validate and test with {known:,} stand among those to learn from too"
+    pairs = many(len(asked), "pairs")
+    return f"of {pairs} to validate and test with {known:,} stand among those to learn from too"
 
 
 def _speakers(dialogues: Iterable[Dialogue]) -> str:
     """Who says how many turns; the training's --set examples.speaker=NAME learns one side alone."""
     turns = Counter(turn.speaker for dialogue in dialogues for turn in dialogue.turns)
-    named = ", ".join(f"{speaker} ({count:,} turns)" for speaker, count in turns.most_common(SPEAKERS))
+    named = ", ".join(f"{name} ({many(count, 'turns')})" for name, count in turns.most_common(SPEAKERS))
     return f"speakers: {named}" + (f" and {len(turns) - SPEAKERS:,} more" if len(turns) > SPEAKERS else "")
 
 
@@ -193,6 +214,9 @@ def _figures(speaker: str, texts: Sequence[str]) -> list[str]:
 
 def _line(dialogue: Dialogue) -> str:
     """A line of the corpus format `jsonl`."""
-    turns = [{"speaker": turn.speaker, "text": turn.text} for turn in dialogue.turns]
+    turns = [
+        {"speaker": turn.speaker, "text": turn.text, **({"cut": True} if turn.cut else {})}
+        for turn in dialogue.turns
+    ]
     source = {"source": dialogue.source, **({"split": dialogue.fold} if dialogue.fold else {})}
     return escaped(json.dumps({**source, "turns": turns}, ensure_ascii=False)) + "\n"

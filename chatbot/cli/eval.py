@@ -11,7 +11,7 @@ import click
 from chatbot import checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import EVALUATION
-from chatbot.cli.options import given, options_for
+from chatbot.cli.options import PATH, given, options_for
 from chatbot.config import override, to_dict
 from chatbot.corpus import open_corpus
 from chatbot.decoding import SamplingConfig
@@ -31,7 +31,7 @@ WIDE = 200  # columns in a file or a pipe, where no window limits them
     "changes them. docs/evaluation.md explains every figure.",
 )
 @click.argument("names", metavar="BOT...", nargs=-1, required=True)
-@click.argument("corpus", type=click.Path(path_type=Path))
+@click.argument("corpus", type=PATH)
 @options_for(EvaluationConfig)
 @options_for(SamplingConfig, OWN_SEED)
 @click.option("--json", "as_json", is_flag=True, help="Write everything as JSON on stdout.")

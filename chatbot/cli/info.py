@@ -10,11 +10,12 @@ import click
 
 from chatbot.bot import Bot
 from chatbot.checkpoint import NOTES
-from chatbot.cli.list import aligned, count
+from chatbot.cli.list import count, write
 from chatbot.cli.options import bots
 from chatbot.config import to_dict
 from chatbot.corpus.download import SOURCES
 from chatbot.decoding import SamplingConfig
+from chatbot.errors import CheckpointError
 from chatbot.terminal.text import escaped, printable
 
 LICENCES = {name: source.licence for name, source in SOURCES.items()}
@@ -36,8 +37,11 @@ def info(name: str | None, as_json: bool) -> None:
             escaped(json.dumps({"name": bot.name, **config, "weights": bot.header}, ensure_ascii=False))
         )
         return
-    for line in aligned([[printable(what), printable(value)] for what, value in facts(bot)]):
-        click.echo(line)
+    try:
+        rows = [[printable(what), printable(value)] for what, value in facts(bot)]
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{bot.checkpoint.folder} is damaged: {error}", "train it again") from None
+    write(rows)
 
 
 def facts(bot: Bot) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from shutil import get_terminal_size
+
 import click
 from rich.cells import cell_len
 
@@ -21,8 +24,7 @@ def list_() -> None:
         click.echo("There is no bot yet. Train one: chatbot train corpora/smalltalk --time 3m", err=True)
         return
     default = checkpoint.newest(bots)
-    for line in aligned([HEADINGS, *(cells(bot, bot is default) for bot in bots)]):
-        click.echo(line)
+    write([HEADINGS, *(cells(bot, bot is default) for bot in bots)])
     if default:
         click.echo(f"{MARK} is who `chatbot chat` talks to without a name", err=True)
 
@@ -45,6 +47,24 @@ def count(number: int) -> str:
         if number >= size:
             return f"{number / size:.1f}{unit}"
     return str(number)
+
+
+def write(rows: list[list[str]]) -> None:
+    """Print a table: lines in a pipe; in a window that is too narrow for them, cells of several lines."""
+    lines = aligned(rows)
+    redirected = sys.stdout is None or not sys.stdout.isatty()
+    if redirected or max(cell_len(line) for line in lines) <= get_terminal_size().columns:
+        for line in lines:
+            click.echo(line)
+        return
+    from rich.console import Console  # 0.1 s
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)
 
 
 def aligned(rows: list[list[str]]) -> list[str]:

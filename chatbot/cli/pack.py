@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from chatbot.checkpoint import LONGEST_NAME, Checkpoint, find
+from chatbot.cli.options import PATH
 from chatbot.terminal.text import printable
 
 
@@ -17,7 +18,7 @@ from chatbot.terminal.text import printable
     "the card that `chatbot report` writes. `chatbot eval` of both shows what half precision costs.",
 )
 @click.argument("name", metavar="BOT")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option(
     "--called", metavar="TEXT", default="", help="What the bot calls itself: `chatbot chat` says it."
 )

@@ -8,6 +8,7 @@ import click
 
 from chatbot.bot import Bot
 from chatbot.checkpoint import OWN
+from chatbot.cli.options import PATH
 from chatbot.errors import ConfigError
 from chatbot.terminal.text import printable
 
@@ -23,7 +24,7 @@ PAGE, CARD = "report.html", "README.md"
 @click.argument("name", metavar="[BOT]", required=False)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The page.  [default: report.html in the bot's folder]",
 )
 def report(name: str | None, out: Path | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -44,35 +45,40 @@ def self_chat(
         raise click.UsageError("Nobody can answer a first line without words: say something.")
     speakers = _seated(one, other, given(SamplingConfig, settings))
     names = _names(speakers)
-    said, stopped = converse(speakers, names, start, turns, _nowhere if as_json else _write)
+    said, stopped = converse(speakers, names, printable(start), turns, _nowhere if as_json else _write)
     if as_json:
-        line = {"turns": [{"speaker": names[i % 2], "text": text} for i, text in enumerate(said)]}
-        click.echo(escaped(json.dumps(line, ensure_ascii=False)))
+        click.echo(escaped(json.dumps({"turns": [_spoken(turn) for turn in said]}, ensure_ascii=False)))
     if stopped:
         raise KeyboardInterrupt
 
 
 def converse(
     speakers: tuple[Bot, Bot], names: tuple[str, str], start: str, turns: int, write: replies.Write
-) -> tuple[list[str], bool]:
+) -> tuple[list[Turn], bool]:
     """What was said, by the first of them and then in turn, and whether Ctrl-C ended it."""
-    said = [start]
-    write(f"{names[0]}: {printable(start)}\n")
-    while len(said) < turns:
+    said, stopped = [Turn(names[0], start)], False
+    write(f"{names[0]}: {start}\n")
+    while len(said) < turns and not stopped:
         at = len(said) % 2
         write(f"{names[at]}: ")
         reply = replies.show(speakers[at].stream(seen(said)), write)
         write("\n")
-        said += [reply.text] * bool(reply.text)
-        if not reply.text or reply.reason == "interrupted":
-            return said, reply.reason == "interrupted"
-    return said, False
+        stopped = reply.reason == "interrupted"
+        if not reply.text:
+            break  # nothing can be said to that
+        said.append(Turn(names[at], reply.text, cut=stopped))
+    return said, stopped
 
 
-def seen(said: Sequence[str]) -> Dialogue:
+def seen(said: Sequence[Turn]) -> Dialogue:
     """The conversation as who speaks next sees it: the last line is the user's."""
     who = [("user", "bot")[(len(said) - 1 - i) % 2] for i in range(len(said))]
-    return Dialogue(tuple(Turn(speaker, text) for speaker, text in zip(who, said, strict=True)))
+    return Dialogue(tuple(Turn(speaker, turn.text) for speaker, turn in zip(who, said, strict=True)))
+
+
+def _spoken(turn: Turn) -> dict[str, Any]:
+    """As a corpus has it; a training leaves out what was cut short."""
+    return {"speaker": turn.speaker, "text": turn.text, **({"cut": True} if turn.cut else {})}
 
 
 def _seated(one: str | None, other: str | None, settings: dict[str, str]) -> tuple[Bot, Bot]:

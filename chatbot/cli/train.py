@@ -22,6 +22,7 @@ from chatbot.cli.job import (
     trainer_of,
     training_of,
 )
+from chatbot.cli.options import PATH
 from chatbot.cli.request import Duration, Request, check_settings, parsed, wanted
 from chatbot.corpus.splits import DEFAULT_SPLIT, SPLITS
 from chatbot.logs import LOGS, logged
@@ -46,7 +47,7 @@ LEARNED_NOTHING = (
     epilog="Settings for --set: OWNER.NAME=VALUE, where OWNER is training, tokenizer, examples, "
     "cleaning, sampling or a model family; a wrong one lists what there is."
 )
-@click.argument("corpora", metavar="CORPUS...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("corpora", metavar="CORPUS...", nargs=-1, required=True, type=PATH)
 @click.option(
     "--model",
     "families",

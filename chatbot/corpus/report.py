@@ -72,18 +72,18 @@ class Report:
     def lines(self) -> list[str]:
         """The counts as short plain lines for a user."""
         found = [
-            f"found {_many(self.conversations_listed, 'conversations')} "
-            f"with {_many(self.lines_listed, 'lines')}",
-            f"read {_many(self.conversations_read, 'conversations')} whole: "
-            f"{_many(self.lines_read, 'lines')}, {_many(self.pairs_read, 'pairs')}, "
-            f"{_many(self.lines_empty, 'lines')} empty",
+            f"found {many(self.conversations_listed, 'conversations')} "
+            f"with {many(self.lines_listed, 'lines')}",
+            f"read {many(self.conversations_read, 'conversations')} whole: "
+            f"{many(self.lines_read, 'lines')}, {many(self.pairs_read, 'pairs')}, "
+            f"{many(self.lines_empty, 'lines')} empty",
         ]
         found += [self._dropped(reason, count) for reason, count in self.dropped.most_common()]
         if self.parted:
-            found.append(f"gained {_many(self.parted, 'dialogues')}: parted where a turn was dropped")
-        found += [f"cleaned {_many(count, 'turns')}: {rule}" for rule, count in self.changed.most_common()]
-        kept = f"kept {_many(self.dialogues, 'dialogues')}: {_many(self.turns, 'turns')}, "
-        return [*found, f"{kept}{_many(self.pairs, 'pairs')}, {_many(self.words, 'words')}"]
+            found.append(f"gained {many(self.parted, 'dialogues')}: parted where a turn was dropped")
+        found += [f"cleaned {many(count, 'turns')}: {rule}" for rule, count in self.changed.most_common()]
+        kept = f"kept {many(self.dialogues, 'dialogues')}: {many(self.turns, 'turns')}, "
+        return [*found, f"{kept}{many(self.pairs, 'pairs')}, {many(self.words, 'words')}"]
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON values
         """The counts as JSON values."""
@@ -91,8 +91,9 @@ class Report:
 
     def _dropped(self, reason: str, count: int) -> str:
         what, _, why = reason.partition(": ")
-        return f"dropped {_many(count, what)}: {why} (first: {self.first[reason]})"
+        return f"dropped {many(count, what)}: {why} (first: {self.first[reason]})"
 
 
-def _many(count: int, plural: str) -> str:
+def many(count: int, plural: str) -> str:
+    """ "1 line", "2 lines" """
     return f"{count:,} {plural[:-1] if count == 1 else plural}"
