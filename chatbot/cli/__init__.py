@@ -54,8 +54,10 @@ class Commands(click.Group):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """What is no command is a text to reply to, as is what comes through a pipe."""
-        if not args and sys.stdin is not None and not sys.stdin.isatty():
-            args = ["chat", "--whole"]
+        piped = sys.stdin is not None and not sys.stdin.isatty()
+        own = {name for option in self.get_params(context) for name in option.opts}
+        if piped and not ((args and args[0] in own) or (args and not args[0].startswith("-"))):
+            args = ["chat", "--whole", *args]
         elif args and not args[0].startswith("-") and args[0] not in COMMANDS:
             if args[0].isalpha() and args[0].islower() and sys.stderr is not None and sys.stderr.isatty():
                 click.echo(f"('{args[0]}' is no command: said to the bot)", err=True)
@@ -71,6 +73,16 @@ class Commands(click.Group):
         if len(args) > 1 and not args[1].startswith("-"):
             raise click.UsageError("To have a text answered, put it in quotation marks.")
         return args
+
+    def main(self, *given: Any, **settings: Any) -> Any:  # Any: as click has them
+        """Run it all; a disk that is full under what click writes by itself is one line too."""
+        try:
+            return super().main(*given, **settings)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            click.echo(f"Error: nothing more can be written: {error.strerror}", err=True)
+            sys.exit(1)
 
     def list_commands(self, context: click.Context) -> list[str]:
         """The names, imports nothing."""

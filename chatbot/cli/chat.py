@@ -56,7 +56,11 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
 @click.option("--attention", is_flag=True, help="Show what each word of a reply looked at (not on stdout).")
 @click.option("-v", "--verbose", is_flag=True, help="Say how fast each reply came, and its seed (on stderr).")
 @click.option("--stream/--no-stream", default=True, help="Whether a reply is shown while it is made.")
-@click.option("--log", is_flag=True, help="Keep the conversation on disk; -c goes on with it.")
+@click.option(
+    "--log/--no-log",
+    default=None,
+    help="Whether the conversation is kept on disk; one that goes on is.",
+)
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the conversation kept last.")
 @click.option(
     "--cid",
@@ -102,7 +106,7 @@ def chat(
     attention: bool,
     verbose: bool,
     stream: bool,
-    log: bool,
+    log: bool | None,
     go_on: bool,
     cid: str | None,
     history: bool,
@@ -117,6 +121,8 @@ def chat(
         raise click.UsageError(
             f'What is to be said comes after -p: chatbot chat {printable(name or "")} -p "..."'
         )
+    if cid is not None and not cid.strip():
+        raise click.BadParameter("it has no name", param_hint="--cid")
     if lines and whole:
         raise click.UsageError("--lines and --whole exclude each other")
     if lines and prompt is not None:
@@ -129,8 +135,12 @@ def chat(
         loader = partial(load, device=device, engine=engine, style=style, settings=settings, backward=other)
         with typeahead.kept() as lend:
             going = (cid or "") if go_on or cid else None
-            opening = _opening(attention, verbose, log, going, history, partial(_edit, lend))
-            _talk(folder if name else _same(opening, folder), loader, opening)
+            opening = _opening(attention, verbose, bool(log), going, history, partial(_edit, lend))
+            held_with = folder if name else _same(opening, folder)
+            if log is False and opening.log:
+                opening.log.close()
+                opening = dataclasses.replace(opening, log=None)
+            _talk(held_with, loader, dataclasses.replace(opening, streams=stream))
         return
     if log or go_on or cid:
         told = "--log, --continue and --cid are for a conversation, not for one prompt or a pipe"

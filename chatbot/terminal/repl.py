@@ -48,7 +48,7 @@ from chatbot.replying import Reply
 from chatbot.terminal import batch, commands, comparing, replies, transcript
 from chatbot.terminal.session import Opening, Session
 from chatbot.terminal.strip import LiveStrip, average
-from chatbot.terminal.text import printable
+from chatbot.terminal.text import printable, printable_lines
 from chatbot.terminal.window import fitted, follow, leave_no_copies
 from chatbot.terminal.wrapping import Wrapped
 
@@ -66,6 +66,8 @@ class Repl:
     live: whether `write` writes to a terminal, so that the strip can be drawn under a reply.
     introduced: who the bot is, where its name does not say all.
     leaving: whether Ctrl-D was pressed at a question, and this turn is the last.
+    streams: whether a reply is shown while it is made.
+    forgets: whether what is typed cannot be kept, though it should be.
     """
 
     session: Session
@@ -76,6 +78,8 @@ class Repl:
     live: bool = False
     introduced: str = ""
     leaving: bool = False
+    streams: bool = True
+    forgets: bool = False
 
     def run(self) -> None:
         """Talk until the user leaves."""
@@ -121,6 +125,8 @@ class Repl:
             self.say(self.session.log.spoiled)
         if self.session.log and self.session.log.bot not in ("", self.name):
             self.say(f"Until now you talked with {self.session.log.bot} here.")
+        if self.forgets:
+            self.say("What you type is not kept for the next time: the history file cannot be written.")
         if self.session.turns:
             self.session.console.print(transcript.shown(self.session.turns))
 
@@ -140,7 +146,7 @@ class Repl:
 
     def talk(self, text: str, before: Session) -> None:
         """Say something to the bot; what no word answers waits, for /regen, /edit or /undo."""
-        text, turns = printable(text), self.session.turns
+        text, turns = printable_lines(text), self.session.turns
         waiting, self.session.waiting = text, ""
         try:
             self.exchange(text)
@@ -201,9 +207,11 @@ class Repl:
         line = Wrapped(self.write, self.width)
         strip = LiveStrip(self.session.console, self.write, lambda: line.column)
         watched = strip.watched(events) if with_strip else events
+        late: list[str] = []
         with after_resuming(line.moved), after_resuming(strip.moved):
-            reply = replies.show(watched, line.add)
+            reply = replies.show(watched, line.add if self.streams else late.append)
         strip.clear()
+        line.add("".join(late))
         line.end()
         self.finish(reply)
         return reply, watch.told(sampling.seed)
@@ -284,6 +292,7 @@ def run(name: str, first: Callable[[], Bot], load: Callable[[str], Bot], opening
     console = fitted(Console(stderr=redirected, highlight=False))
     session = Session(Future(), console, opening.attention, opening.turns, log=opening.log, load=load)
     session.edit, session.verbose, session.voices = opening.edit, opening.verbose, opening.voices
+    session.remembers = opening.history
     remembers = lambda: session.remembers  # noqa: E731
     kept = history(paths.history_file(), remembers) if opening.history else InMemoryHistory()
     with screen(sys.stderr if redirected else sys.stdout):
@@ -294,7 +303,9 @@ def run(name: str, first: Callable[[], Bot], load: Callable[[str], Bot], opening
     Thread(target=begin_loading, args=(session.loading, first, prompts), daemon=True).start()
     live = not redirected and console.is_terminal and not console.is_dumb_terminal
     try:
-        Repl(session, name, prompts, writer(sys.stdout), width, live, opening.introduced).run()
+        talk = Repl(session, name, prompts, writer(sys.stdout), width, live, opening.introduced)
+        talk.streams, talk.forgets = opening.streams, opening.history and isinstance(kept, InMemoryHistory)
+        talk.run()
     finally:
         if session.log:
             session.log.close()

@@ -40,7 +40,7 @@ class Opening:
 
     introduced: who the bot is, where its name does not say all.
     verbose: whether each reply's speed and seed are told. history: whether what is typed is kept for the
-    arrow keys. The others as in Session.
+    arrow keys. streams: whether a reply is shown while it is made. The others as in Session.
     """
 
     introduced: str = ""
@@ -50,6 +50,7 @@ class Opening:
     voices: tuple[str, ...] = ()
     log: Log | None = None
     history: bool = True
+    streams: bool = True
     edit: Callable[[str], str | None] = nobody_asks
 
 

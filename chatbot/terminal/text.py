@@ -24,6 +24,11 @@ def printable(text: str) -> str:
     return SURROGATES.sub("\N{REPLACEMENT CHARACTER}", CONTROLS.sub("", BREAKS.sub(" ", text)))
 
 
+def printable_lines(text: str) -> str:
+    """The same of a text whose lines stay lines."""
+    return "\n".join(map(printable, text.splitlines()))
+
+
 def escaped(json_text: str) -> str:
     """JSON with the same characters written as escapes: safe to print, and nothing is lost."""
     return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)

@@ -17,7 +17,7 @@ from chatbot.corpus import Report, open_corpus
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError
 from chatbot.terminal import files
-from chatbot.terminal.text import escaped, printable
+from chatbot.terminal.text import escaped, printable, printable_lines
 
 CUT = " (interrupted)"
 LAST = 6  # turns that are shown of a conversation that goes on
@@ -47,7 +47,7 @@ def as_markdown(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
 
 
 def _marked(text: str) -> str:
-    return MARKDOWN.sub(_escape, printable(text))
+    return "  \n".join(MARKDOWN.sub(_escape, line) for line in printable_lines(text).split("\n"))
 
 
 def _all(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
@@ -62,7 +62,7 @@ def as_html(turns: Sequence[Turn], bot: str, voices: Sequence[str]) -> str:
 
     environment = jinja2.Environment(loader=jinja2.PackageLoader("chatbot", "terminal"), autoescape=True)
     said = [
-        (turn.speaker == "user", printable(turn.text), printable(voice), turn.cut)
+        (turn.speaker == "user", printable_lines(turn.text), printable(voice), turn.cut)
         for turn, voice in zip(turns, voices, strict=True)
     ]
     told = printable(_all(turns, bot, voices))
@@ -146,7 +146,7 @@ def shown(turns: Sequence[Turn]) -> Group:
     left_out = len(turns) - LAST
     first = [Text(f"... {left_out} turns before", style="dim")] if left_out > 0 else []
     lines = [
-        Text("> " * (turn.speaker == "user") + printable(turn.text) + CUT * turn.cut, style="dim")
+        Text("> " * (turn.speaker == "user") + printable_lines(turn.text) + CUT * turn.cut, style="dim")
         for turn in turns[-LAST:]
     ]
     return Group(*first, *lines)

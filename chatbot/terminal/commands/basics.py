@@ -50,7 +50,9 @@ def show_help(session: Session, argument: str) -> None:
     "set",
     arguments="[NAME VALUE]",
     help="change how replies are drawn; alone: show the settings; nohistory: keep nothing of what you type",
-    values=lambda session, words: SETTINGS if len(words) < 2 else choices(SamplingConfig, words[0]),
+    values=lambda session, words: (
+        (*SETTINGS, "history", "nohistory") if len(words) < 2 else choices(SamplingConfig, words[0])
+    ),
 )
 def set_(session: Session, argument: str) -> None:
     """Show the settings, or change one."""

@@ -7,11 +7,12 @@ from contextlib import suppress
 from rich.table import Table
 from rich.text import Text
 
+from chatbot.config import parse
 from chatbot.errors import ChatbotError
 from chatbot.terminal import files, keeping, transcript
 from chatbot.terminal.commands.table import command
 from chatbot.terminal.session import Session
-from chatbot.terminal.text import printable
+from chatbot.terminal.text import printable, printable_lines
 
 KEPT = 10  # conversations that are listed
 
@@ -23,6 +24,29 @@ def regen(session: Session, argument: str) -> str:
     text = _taken_back(session)
     session.again = again
     return text
+
+
+@command(
+    "log",
+    "logs",
+    arguments="[on|off]",
+    help="keep this conversation on disk from now on, or no longer; alone: where it is kept",
+    values=lambda session, words: ("on", "off"),
+)
+def log(session: Session, argument: str) -> None:
+    """Begin to keep the conversation, all of it; or stop, and leave what was kept."""
+    wanted = parse(argument, bool, "/log") if argument else session.log is not None
+    if session.log and not wanted:
+        told = f"No longer kept; what was kept until now stays in {session.log.file}"
+        session.log.close()
+        session.log = None
+    elif wanted:
+        session.log = session.log or keeping.fresh()
+        session.log.write(session.turns, session.bot.name, session.voices)
+        told = f"This conversation is kept in {session.log.file}"
+    else:
+        told = "This conversation is not kept; /log on keeps it"
+    session.console.print(Text(printable(told)))
 
 
 @command("undo", help="take back what you said last, and the reply")
@@ -42,7 +66,7 @@ def undo(session: Session, argument: str) -> None:
 def edit(session: Session, argument: str) -> str | None:
     """Take the last exchange back if what is written then is another text."""
     before = session.said_last()
-    text = printable((argument or session.edit(before) or "").strip())
+    text = printable_lines((argument or session.edit(before) or "").strip())
     if not text or text == before:
         session.console.print(Text("Nothing was changed."))
         return None

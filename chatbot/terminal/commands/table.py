@@ -39,7 +39,7 @@ OTHERWISE = {
     **dict.fromkeys(("list", "models", "bots", "switch"), "model"),
     **dict.fromkeys(("settings", "options", "parameters", "config"), "set"),
     **dict.fromkeys(("temp", "temperature"), "set temperature"),
-    **dict.fromkeys(("history", "transcript", "write", "copy", "log"), "save"),
+    **dict.fromkeys(("history", "transcript", "write", "copy"), "save"),
     **dict.fromkeys(("info", "status", "stats", "about"), "show"),
     **dict.fromkeys(("open", "resume", "continue"), "load"),
     **dict.fromkeys(("again", "redo", "another", "reroll"), "regen"),
