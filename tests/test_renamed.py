@@ -8,7 +8,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from benchmarks.starter.renamed import main, named, others, renamed
+from benchmarks.starter.renamed import main, named, others, renamed, repertoire, told
 from chatbot.dialogue import Dialogue, Turn
 
 SAID = "im bo", "Nice to meet you, Bo.", "our dog is called rex", "Rex is a nice name.", "Bo is me. who's he?"
@@ -61,3 +61,15 @@ def test_the_same_seed_writes_the_same_file(tmp_path: Path) -> None:
     for line in map(json.loads, texts[0].splitlines()):
         user, bot = (turn["text"] for turn in line["turns"])
         assert bot == f"Nice to meet you, {user.removeprefix('im ').title()}."
+
+
+def test_of_several_jokes_none_is_told_twice() -> None:
+    jokes = [f"Why is {i} odd? It is not even." for i in range(4)]
+    turns = tuple(Turn("bot", joke) for joke in jokes[:2])
+    assert told([Dialogue(10 * turns), Dialogue((Turn("bot", "Why not? Once."),))]) == set(jokes[:2])
+    names = repertoire(Dialogue(turns), jokes)
+    assert names == dict.fromkeys(jokes[:2], "joke")
+    assert repertoire(Dialogue(turns[:1]), jokes) == {}
+    for seed in range(20):
+        found = others(names, {"joke": jokes}, [["Spoon"]], random.Random(seed))
+        assert {text for _, text in renamed(Dialogue(turns), found)} == set(jokes[2:])

@@ -7,7 +7,8 @@ animals and places, found by what the bot says around them ("Nice to meet you, .
 "You are going to ..."). In each copy they have other names of their kind, the same all through; with --words
 and --pieces, a third of those of people and animals each are words that other corpora write with a capital,
 whatever they are, and words that are one piece of a bot's tokenizer: of each of those it must be learned by
-itself that it can be said again.
+itself that it can be said again. Where the bot tells several jokes, they are others in each copy: that none is
+told twice is to be learned, not which comes after which.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -43,6 +45,8 @@ KINDS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     ),
     "place": tuple(re.compile(before + NAME) for before in ("going to ", "live in ", "lives in ", "from ")),
 }
+JOKE = re.compile(r"Why [^?]+\? [A-Z].*")
+KNOWN = 10  # times that a joke is told, or it is none of the bot's
 LONGEST = 2000  # characters of a turn
 LONG = 10  # turns; a conversation of more costs a training far more than one of four
 
@@ -67,8 +71,10 @@ def main(
     """Write them."""
     opened, chance = open_corpus(corpus), random.Random(seed)
     train = split(clean(opened, CleaningConfig(longest_turn=LONGEST), opened.report), DEFAULT_SPLIT).train
-    found = [(dialogue, named(dialogue)) for dialogue in train]
+    jokes = told(train)
+    found = [(dialogue, named(dialogue) | repertoire(dialogue, jokes)) for dialogue in train]
     pools = {kind: sorted({n for _, names in found for n, k in names.items() if k == kind}) for kind in KINDS}
+    pools["joke"] = sorted(jokes)
     capitals = sorted({word for each in words for word in capitalised(each)})
     whole = sorted(filter(re.compile(NAME).fullmatch, single(pieces))) if pieces else []
     more = [pool for pool in (capitals, whole) if pool]
@@ -80,10 +86,8 @@ def main(
         for turns in [renamed(dialogue, others(names, pools, more, chance))]
     ]
     out.write_text("".join(lines), encoding="utf-8")
-    told = ", ".join(f"{len(pool):,} {kind}s" for kind, pool in pools.items())
-    click.echo(
-        f"{len(lines):,} conversations, with names of {told}, and {len(capitals) + len(whole):,} other words"
-    )
+    kinds = ", ".join(f"{len(pool):,} {kind}s" for kind, pool in pools.items())
+    click.echo(f"{len(lines):,} conversations, with {kinds}, and {len(capitals) + len(whole):,} other words")
 
 
 def capitalised(corpus: Path) -> list[str]:
@@ -112,13 +116,27 @@ def named(dialogue: Dialogue) -> dict[str, str]:
     return names
 
 
+def told(dialogues: Iterable[Dialogue]) -> set[str]:
+    """The jokes that the bot tells again and again."""
+    said = Counter(
+        turn.text for dialogue in dialogues for turn in dialogue.turns if JOKE.fullmatch(turn.text)
+    )
+    return {joke for joke, count in said.items() if count >= KNOWN}
+
+
+def repertoire(dialogue: Dialogue, jokes: Container[str]) -> dict[str, str]:
+    """The jokes of a conversation with several."""
+    here = {turn.text: "joke" for turn in dialogue.turns if turn.text in jokes}
+    return here if len(here) > 1 else {}
+
+
 def others(
     names: Mapping[str, str], pools: Mapping[str, list[str]], more: list[list[str]], chance: random.Random
 ) -> dict[str, str]:
     """For each name another one of its kind, or of some other pool, none twice and none that is there."""
     taken, found = set(names), dict[str, str]()
     for name, kind in names.items():
-        pool = pools[kind] if kind == "place" else chance.choice([pools[kind], *more])
+        pool = chance.choice([pools[kind], *more]) if kind in ("person", "animal") else pools[kind]
         found[name] = chance.choice([one for one in pool if one not in taken] or [name])
         taken.add(found[name])
     return found
@@ -126,7 +144,7 @@ def others(
 
 def renamed(dialogue: Dialogue, names: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     """The turns, with these names for those, in small letters where they stood in small letters."""
-    pattern = re.compile(rf"\b({'|'.join(names)})\b", re.IGNORECASE)
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, names))})(?!\w)", re.IGNORECASE)
     by_letters = {name.lower(): other for name, other in names.items()}
 
     def other(found: re.Match[str]) -> str:
