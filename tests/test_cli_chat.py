@@ -543,6 +543,26 @@ def test_an_impossible_figure_is_not_printed_digit_by_digit(
     assert "2026     -  " in call("list").stdout
 
 
+def test_options_alone_are_for_what_comes_through_a_pipe(bot: Bot, call: Call) -> None:
+    assert json.loads(call("--json", input="hello\nyou").stdout)["prompt"] == "hello you"
+    assert outcome(call("-t", "0", input="hello")) == ("Fine, thanks.\n", "", 0)
+    assert call("--version").stdout.startswith("chatbot, ")
+
+
+def test_a_conversation_to_go_on_with_has_a_name(bot: Bot, call: Call) -> None:
+    result = call("chat", "--cid", "")
+    assert result.exit_code == 2
+    assert "it has no name" in result.stderr
+
+
+def test_help_on_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    done = piped(tmp_path, "chatbot --help > /dev/full")
+    assert "Traceback" not in done.stderr
+    assert done.returncode != 0
+
+
 def test_a_text_without_its_option_is_told_where_it_goes() -> None:
     result = CliRunner().invoke(main, ["chat", "owl", "how are you?"])
     assert result.exit_code == 2

@@ -372,6 +372,21 @@ def test_a_kept_conversation_is_found_by_the_beginning_of_its_name(session: Sess
     assert session.turns[0].text == "tea"
 
 
+def test_a_conversation_is_kept_from_now_on_and_no_longer(session: Session) -> None:
+    talked(session, "hello")
+    commands.run(session, "/log")
+    assert "is not kept" in printed(session)
+    commands.run(session, "/log on")
+    assert session.log
+    file = session.log.file
+    assert file.name in printed(session).replace("\n", "")
+    assert next(turn.text for turn in transcript.read(file)) == "hello"
+    commands.run(session, "/log off")
+    assert session.log is None
+    assert file.exists()
+    assert keeping.Log(file).claim()
+
+
 def test_of_several_conversations_in_a_file_the_others_are_not_lost() -> None:
     log = keeping.fresh()
     log.write((Turn("user", "hello"), Turn("bot", "Hi.")), "parrot")

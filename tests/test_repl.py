@@ -24,9 +24,11 @@ from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
 from chatbot.bot import Bot
+from chatbot.corpus import open_corpus
 from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError, CheckpointError
 from chatbot.interrupts import after_resuming
+from chatbot.replying import Event
 from chatbot.terminal import commands, comparing, keeping, repl, transcript
 from chatbot.terminal.keeping import Log, fresh
 from chatbot.terminal.repl import (
@@ -444,6 +446,46 @@ def test_two_bots_are_compared_blindly(
             better is None,
             better == "first",
         )
+
+
+def test_lines_of_a_message_stay_lines_where_it_is_kept(home: Path) -> None:
+    def keep(session: Session) -> None:
+        session.log = fresh()
+
+    with conversation("one" + ALT_ENTER + "two" + ENTER, prepare=keep) as talk:
+        assert talk.heard() == ["one two"]
+        assert talk.session.log
+        (dialogue,) = open_corpus(talk.session.log.file)
+        assert dialogue.turns[0].text == "one\ntwo"
+        assert "one  \ntwo" in transcript.as_markdown(talk.session.turns, "parrot", ["", "parrot"])
+
+
+def test_without_streaming_a_reply_is_shown_when_it_is_whole() -> None:
+    shown: list[str] = []
+    with create_pipe_input() as keys:
+        keys.send_text("hello" + ENTER + CTRL_D)
+        talk = Conversation(scripted_bot("Hi there, you."), keys)
+        talk.repl.streams = False
+        events = talk.session.watch.watch
+
+        def watch(stream: Iterator[Event]) -> Iterator[Event]:
+            for event in events(stream):
+                shown.append(talk.out.getvalue())
+                yield event
+
+        talk.session.watch.watch = watch  # type: ignore[method-assign, assignment]
+        talk.repl.run()
+    assert set(shown) == {""}
+    assert talk.out.getvalue() == "Hi there, you.\n"
+
+
+def test_that_nothing_typed_can_be_kept_is_said() -> None:
+    with create_pipe_input() as keys:
+        keys.send_text(CTRL_D)
+        talk = Conversation(scripted_bot("Hi."), keys)
+        talk.repl.forgets = True
+        talk.repl.run()
+    assert talk.lines == ["What you type is not kept for the next time: the history file cannot be written."]
 
 
 def test_ctrl_d_at_the_choice_leaves_and_keeps_the_exchange() -> None:

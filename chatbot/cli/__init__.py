@@ -56,8 +56,13 @@ class Commands(click.Group):
         """What is no command is a text to reply to, as is what comes through a pipe."""
         piped = sys.stdin is not None and not sys.stdin.isatty()
         own = {name for option in self.get_params(context) for name in option.opts}
-        if piped and not ((args and args[0] in own) or (args and not args[0].startswith("-"))):
+        foreign = bool(args) and args[0].startswith("-") and args[0] not in own
+        if piped and (foreign or not args):
             args = ["chat", "--whole", *args]
+        elif foreign:
+            raise click.UsageError(
+                f"No such option: {printable(args[0])} (A text comes first: chatbot TEXT ...)"
+            )
         elif args and not args[0].startswith("-") and args[0] not in COMMANDS:
             if args[0].isalpha() and args[0].islower() and sys.stderr is not None and sys.stderr.isatty():
                 click.echo(f"('{args[0]}' is no command: said to the bot)", err=True)
