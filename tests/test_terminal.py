@@ -206,7 +206,7 @@ def test_a_paste_of_200_lines_is_one_prompt(chat: Open) -> None:
     assert screen.said[-1].startswith("Only the end of that was read")
     screen.enter("/save talk.jsonl")
     [told] = Path("talk.jsonl").read_text().splitlines()
-    assert json.loads(told)["turns"][0]["text"] == " ".join(lines)
+    assert json.loads(told)["turns"][0]["text"] == "\n".join(lines)
 
 
 def test_quotation_marks_hold_several_lines(chat: Open) -> None:
