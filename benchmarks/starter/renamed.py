@@ -5,10 +5,11 @@
 Of the training part, every conversation in which the bot says a name that the user had said before: people,
 animals and places, found by what the bot says around them ("Nice to meet you, ...", "Your dog is called ...",
 "You are going to ..."). In each copy they have other names of their kind, the same all through; with --words
-and --pieces, a third of those of people and animals each are words that other corpora write with a capital,
-whatever they are, and words that are one piece of a bot's tokenizer: of each of those it must be learned by
-itself that it can be said again. Where the bot tells several jokes, they are others in each copy: none is
-told twice, that is to be learned, not which comes after which.
+and --pieces, some of those of people and animals are words that other corpora write with a capital, whatever
+they are, and words that are one piece of a bot's tokenizer: of each of those it must be learned by itself
+that it can be said again. With --usual, half are usual names (names.txt, of people and pets). Where the bot tells
+several jokes, they are others in each copy: none is told twice, that is to be learned, not which comes after
+which.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ LONG = 10  # turns; a conversation of more costs a training far more than one of
 @click.option("--long-copies", default=1, show_default=True, help=f"Of those of more than {LONG} turns.")
 @click.option("--words", multiple=True, type=click.Path(exists=True, path_type=Path), help="Corpora.")
 @click.option("--pieces", metavar="BOT", help="A bot.")
+@click.option("--usual", is_flag=True, help="Usual names too.")
 @click.option("--seed", default=0, show_default=True)
 def main(
     corpus: Path,
@@ -66,6 +68,7 @@ def main(
     long_copies: int,
     words: tuple[Path, ...],
     pieces: str | None,
+    usual: bool,
     seed: int,
 ) -> None:
     """Write them."""
@@ -77,7 +80,8 @@ def main(
     pools["joke"] = sorted(jokes)
     capitals = sorted({word for each in words for word in capitalised(each)})
     whole = sorted(filter(re.compile(NAME).fullmatch, single(pieces))) if pieces else []
-    more = [pool for pool in (capitals, whole) if pool]
+    common = (Path(__file__).parent / "names.txt").read_text(encoding="utf-8").split() if usual else []
+    more = [pool for pool in (capitals, whole, common, common) if pool]
     lines = [
         json.dumps({"turns": [{"speaker": speaker, "text": text} for speaker, text in turns]}) + "\n"
         for dialogue, names in found
