@@ -7,9 +7,9 @@ animals and places, found by what the bot says around them ("Nice to meet you, .
 "You are going to ..."). In each copy they have other names of their kind, the same all through; with --words
 and --pieces, some of those of people and animals are words that other corpora write with a capital, whatever
 they are, and words that are one piece of a bot's tokenizer: of each of those it must be learned by itself
-that it can be said again. With --usual, half are usual names (names.txt, of people and pets). Where the bot tells
-several jokes, they are others in each copy: none is told twice, that is to be learned, not which comes after
-which.
+that it can be said again. With --usual, half are usual names (names.txt, of people and pets). Where the bot
+tells several jokes, they are others in each copy: none is told twice, that is to be learned, not which comes
+after which.
 """
 
 from __future__ import annotations
