@@ -18,7 +18,7 @@ from chatbot.errors import ChatbotError
 
 CONTRIB = "com.microsoft"  # the domain of operators that are ONNX Runtime's own
 OPSET, FORMAT = 17, 8
-BLOCK = 64  # int8 weights of one scale: of 32, as in q8_0, more than a tenth of the bytes are scales
+BLOCK = 128  # int8 weights of one scale: of 32, as in q8_0, more than a tenth of the bytes are scales
 EIGHT_BIT_INPUTS = 4  # accuracy_level of MatMulNBits: what is multiplied is rounded to 8 bits too
 ERRORS = 3  # and nothing less is written to stderr by ONNX Runtime
 
