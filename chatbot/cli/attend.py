@@ -13,7 +13,8 @@ import click
 from chatbot.attribution import ABOUT, METHODS, checked
 from chatbot.bot import Bot
 from chatbot.checkpoint import is_bot
-from chatbot.cli.options import PATH, given, options_for
+from chatbot.cli.named import PATH
+from chatbot.cli.options import given, options_for
 from chatbot.config import override
 from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, Turn

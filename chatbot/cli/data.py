@@ -17,7 +17,8 @@ import click
 
 from chatbot.checkpoint import Checkpoint
 from chatbot.cli.list import write
-from chatbot.cli.options import PATH, given, options_for
+from chatbot.cli.named import PATH
+from chatbot.cli.options import given, options_for
 from chatbot.config import override
 from chatbot.corpus import Corpus, open_corpora
 from chatbot.corpus.cleaning import CleaningConfig, clean

@@ -11,7 +11,8 @@ import click
 from chatbot import checkpoint
 from chatbot.bot import Bot
 from chatbot.checkpoint import EVALUATION
-from chatbot.cli.options import PATH, given, options_for
+from chatbot.cli.named import PATH
+from chatbot.cli.options import given, options_for
 from chatbot.config import override, to_dict
 from chatbot.corpus import open_corpus
 from chatbot.decoding import SamplingConfig

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -17,18 +16,6 @@ from chatbot.errors import ConfigError
 F = TypeVar("F", bound=Callable[..., Any])  # Any: click's commands
 # Other names of fields.
 SHORT = {"temperature": ("-t",), "top_k": ("-k",), "max_tokens": ("-n",)}
-
-
-class Named(click.Path):
-    """A file or folder. An empty name would be that of the folder one is in."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            self.fail("it has no name.", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-PATH = Named(path_type=Path)
 
 
 def options_for(config: type[Any], without: Sequence[str] = ()) -> Callable[[F], F]:

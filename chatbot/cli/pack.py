@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chatbot.checkpoint import LONGEST_NAME, Checkpoint, find
-from chatbot.cli.options import PATH
+from chatbot.cli.named import PATH
 from chatbot.terminal.text import printable
 
 

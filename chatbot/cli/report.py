@@ -8,7 +8,7 @@ import click
 
 from chatbot.bot import Bot
 from chatbot.checkpoint import OWN
-from chatbot.cli.options import PATH
+from chatbot.cli.named import PATH
 from chatbot.errors import ConfigError
 from chatbot.terminal.text import printable
 

@@ -22,7 +22,7 @@ from chatbot.cli.job import (
     trainer_of,
     training_of,
 )
-from chatbot.cli.options import PATH
+from chatbot.cli.named import PATH
 from chatbot.cli.request import Duration, Request, check_settings, parsed, wanted
 from chatbot.corpus.splits import DEFAULT_SPLIT, SPLITS
 from chatbot.logs import LOGS, logged
