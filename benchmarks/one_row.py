@@ -5,7 +5,7 @@
 Decoding one reply is bound by how fast weights are read, so a product of half-precision weights should take
 half of float32's time, one of bytes a quarter. 24 matrices of 1536 x 384, 57 MB in float32, so that no cache
 holds all of them; medians of rounds in which each product is made four times in a row, as it is for the
-tokens of a reply, the first untimed. It needs torch, and ONNX Runtime.
+tokens of a reply, the first untimed. It needs torch, ONNX Runtime and Numba.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from numba import njit
 from onnx import helper
 
 from chatbot.engines.base import Floats
+from chatbot.engines.half import kernels
 from chatbot.engines.onnx.graph import Graph
 
 ROWS, WIDTH, MATRICES = 1536, 384, 24
@@ -36,7 +38,13 @@ def main(rounds: int) -> None:
     generator = np.random.default_rng(0)
     weights = [generator.normal(size=(ROWS, WIDTH)).astype(np.float32) for _ in range(MATRICES)]
     x = generator.normal(size=WIDTH).astype(np.float32)
-    ways = {**of_numpy(weights, x), **of_torch(weights, x), **compiled(weights, x), **of_onnx(weights, x)}
+    ways = {
+        **of_numpy(weights, x),
+        **of_torch(weights, x),
+        **by_torch(weights, x),
+        **of_onnx(weights, x),
+        **by_numba(weights, x),
+    }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, multiply in ways.items():
@@ -86,7 +94,7 @@ def of_torch(weights: Sequence[Floats], x: Floats) -> dict[str, Product]:
     return found
 
 
-def compiled(weights: Sequence[Floats], x: Floats) -> dict[str, Product]:
+def by_torch(weights: Sequence[Floats], x: Floats) -> dict[str, Product]:
     """A loop that reads half precision and adds in float32, written by torch's compiler."""
     row, found = torch.from_numpy(x), dict[str, Product]()
     for dtype in (torch.bfloat16, torch.float16):
@@ -111,6 +119,30 @@ def of_onnx(weights: Sequence[Floats], x: Floats) -> dict[str, Product]:
         session = graph.session([helper.make_tensor_value_info("x", kind, (1, WIDTH))], ends)
         found[f"ONNX Runtime, {name}"] = partial(session.run, None, {"x": x[None].astype(dtype)})
     return found
+
+
+def by_numba(weights: Sequence[Floats], x: Floats) -> dict[str, Product]:
+    """Our loops over float16, as the half engine has them, and the plainest such loop."""
+    halves = np.concatenate([weight.astype(np.float16).ravel() for weight in weights]).view(np.uint16)
+    matrices, y = halves.reshape(MATRICES, ROWS, WIDTH), np.empty(ROWS, np.float32)
+    ours, plain = partial(_times_all, kernels.product), partial(_times_all, _row_by_row)
+    name = "Numba, float16, added in float32"
+    return {f"{name}, row by row": partial(plain, matrices, x, y), name: partial(ours, matrices, x, y)}
+
+
+@kernels.compiled
+def _row_by_row(weight: Any, x: Any, y: Any) -> None:
+    for row in range(len(weight)):
+        added = np.float32(0)
+        for i in range(len(x)):
+            added += kernels.widened(weight[row, i]) * x[i]
+        y[row] = added
+
+
+@njit
+def _times_all(multiply: Any, matrices: Any, x: Any, y: Any) -> None:
+    for i in range(len(matrices)):
+        multiply(matrices[i], x, y)
 
 
 def _in_a_loop(row: torch.Tensor, halves: Sequence[torch.Tensor]) -> list[torch.Tensor]:

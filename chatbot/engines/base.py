@@ -25,6 +25,7 @@ ENGINES = Registry(
         "onnx": "chatbot.engines.onnx:OnnxEngine",
         "int8": "chatbot.engines.onnx:Int8Engine",
         "speculative": "chatbot.engines.onnx:SpeculativeEngine",
+        "half": "chatbot.engines.half:HalfEngine",
         "torch": "chatbot.engines.torch:TorchEngine",
     },
 )
@@ -44,6 +45,8 @@ ONNX = Registry(
         "seq2seq": "chatbot.engines.onnx.seq2seq:OnnxSeq2Seq",
     },
 )
+# Those that there are loops for over weights in half precision, made of the light model's too.
+HALF = Registry("model in half precision", {"gpt": "chatbot.engines.half.gpt:HalfGPT"})
 
 
 @dataclass(frozen=True)

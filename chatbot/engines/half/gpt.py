@@ -1,0 +1,232 @@
+"""The GPT of chatbot.models.gpt in compiled loops, for one conversation at a time.
+
+V vocabulary, T new tokens, M everything read so far, S prompt, C capacity of the memory, L layers, D width,
+F inner width, H heads, G groups, K head width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chatbot.engines.base import Floats
+from chatbot.engines.half.kernels import compiled, exp, norm, product, products, softmax
+from chatbot.engines.light.gpt import ROOM, LightGPT
+from chatbot.errors import ChatbotError
+
+Bits = NDArray[np.uint16]
+
+
+class Model(NamedTuple):
+    """The weights.
+
+    matrices   (L, N): of each layer, in the order in which they are read: queries, keys, values
+               ((H + 2 G) K, D); out (D, D); gate, up (2 F, D); down (D, F)
+    embed      (V, D), right behind them
+    norms      (2 L + 1, D): before attention and before the feed-forward of each, and the last
+    frequencies (K / 2,)
+    """
+
+    matrices: Bits
+    embed: Bits
+    norms: Floats
+    frequencies: Floats
+
+
+@dataclass
+class Memory:
+    """keys (L, G, K, C) and values (L, G, C, K), of which `filled` positions are in use; the prompt: S."""
+
+    keys: Floats
+    values: Floats
+    filled: int = 0
+    prompt: int = 0
+
+    def copy(self) -> Memory:
+        """One that goes its own way."""
+        return Memory(self.keys.copy(), self.values.copy(), self.filled, self.prompt)
+
+    def make_room(self, new: int) -> None:
+        """For so many more tokens."""
+        lacking = self.filled + new - self.keys.shape[3]
+        if lacking > 0:
+            by = (0, lacking + ROOM)
+            self.keys = np.pad(self.keys, [(0, 0), (0, 0), (0, 0), by])
+            self.values = np.pad(self.values, [(0, 0), (0, 0), by, (0, 0)])
+
+
+class HalfGPT:
+    """Reads and predicts; its state is a Memory."""
+
+    def __init__(self, light: LightGPT) -> None:
+        blocks = light.blocks
+        norms = [weight for block in blocks for weight in (block.attention_norm, block.feed_norm)]
+        matrices = [m for block in blocks for m in (block.project, block.out, block.feed, block.down)]
+        everything = np.concatenate([halved(matrix).ravel() for matrix in (*matrices, light.embed)])
+        layers, embed = np.split(everything, [-light.embed.size])
+        self.model = Model(
+            layers.reshape(len(blocks), -1),
+            embed.reshape(light.embed.shape),
+            np.stack([*norms, light.norm]),
+            np.asarray(light.frequencies[: light.size // 2], np.float32),
+        )
+        self.groups, self.size = light.groups, light.size
+        self.read([0])  # compiles, once on a machine, some seconds: while a bot is loaded everybody waits
+
+    def read(self, prompt: Sequence[int]) -> Memory:
+        """The prompt, read."""
+        shape = len(self.model.matrices), self.groups
+        capacity = len(prompt) + ROOM
+        keys = np.zeros((*shape, self.size, capacity), np.float32)
+        memory = Memory(keys, np.zeros((*shape, capacity, self.size), np.float32), prompt=len(prompt))
+        self._advance(prompt, memory, np.zeros(0, np.float32), np.zeros(0, np.float32))
+        return memory
+
+    def step(self, token: int, memory: Memory) -> tuple[Floats, Floats]:
+        """Append a token: logits (V,), and attention over the prompt (S,) of the last block's heads."""
+        logits, looked = np.empty(len(self.model.embed), np.float32), np.zeros(memory.prompt, np.float32)
+        self._advance([token], memory, logits, looked)
+        return logits, looked / max(looked.sum(), np.float32(1e-9))
+
+    def _advance(self, tokens: Sequence[int], memory: Memory, logits: Floats, looked: Floats) -> None:
+        """Read tokens into the memory; logits and looked: to be filled, if they are not empty."""
+        memory.make_room(len(tokens))
+        x = self.model.embed[np.asarray(tokens)].view(np.float16).astype(np.float32)
+        advance(self.model, x, memory.filled, memory.keys, memory.values, logits, looked)
+        memory.filled += len(tokens)
+
+
+def halved(weight: Floats) -> Bits:
+    """As float16, whose bits are given; a ChatbotError for what is too large for it."""
+    half = weight.astype(np.float16)
+    if (np.isinf(half) & np.isfinite(weight)).any():
+        raise ChatbotError("its weights are too large for half precision", "use --engine light")
+    return half.view(np.uint16)
+
+
+@compiled
+def advance(model: Any, x: Any, start: Any, keys: Any, values: Any, logits: Any, looked: Any) -> None:
+    """Read embedded tokens x (T, D) at positions from start; write the last one's logits and where it looked.
+
+    What the last layer makes of a prompt is read through its keys and values alone: where no logits are asked
+    for, the rest of it is left out.
+    """
+    layers, last = len(keys), len(keys) - 1
+    for layer in range(layers):
+        matrices, norms = model.matrices[layer], model.norms[2 * layer : 2 * layer + 2]
+        done = layer == last and len(logits) == 0
+        seen = looked if layer == last else looked[:0]
+        rest = look(matrices, norms[0], model.frequencies, x, start, keys[layer], values[layer], seen, done)
+        if not done:
+            feed(rest, norms[1], x)
+    if len(logits):
+        normed = np.empty_like(x[:1])
+        norm(x[-1:], model.norms[2 * layers], normed)
+        product(model.embed, normed[0], logits)
+
+
+@compiled
+def look(
+    weights: Any,
+    weight: Any,
+    frequencies: Any,
+    x: Any,
+    start: Any,
+    keys: Any,
+    values: Any,
+    seen: Any,
+    done: Any,
+) -> Any:
+    """Attention, added to x (T, D), or its keys and values alone; the weights that the layer has besides."""
+    width, (groups, size) = x.shape[1], keys.shape[:2]
+    rows = width + 2 * groups * size
+    normed, both = np.empty_like(x), np.empty((len(x), rows), np.float32)
+    norm(x, weight, normed)
+    products(weights[: rows * width].reshape((rows, width)), normed, both)
+    rotate(both, start, frequencies, width // size + groups)
+    remember(both, start, keys, values)
+    out, rest = weights[rows * width : (rows + width) * width], weights[(rows + width) * width :]
+    if not done:
+        for t in range(len(x)):
+            attend(both[t], start + t, keys, values, normed[t], seen)
+        more = np.empty_like(x)
+        products(out.reshape((width, width)), normed, more)
+        x += more
+    return rest
+
+
+@compiled
+def feed(weights: Any, weight: Any, x: Any) -> None:
+    """The feed-forward layer (Shazeer 2020, SwiGLU), added to x (T, D)."""
+    tokens, width = x.shape
+    inner = len(weights) // (3 * width)
+    normed, fed = np.empty_like(x), np.empty((tokens, 2 * inner), np.float32)
+    gated = np.empty((tokens, inner), np.float32)
+    norm(x, weight, normed)
+    products(weights[: 2 * inner * width].reshape((2 * inner, width)), normed, fed)
+    gate(fed, gated)
+    products(weights[2 * inner * width :].reshape((width, inner)), gated, normed)
+    x += normed
+
+
+@compiled
+def rotate(both: Any, start: Any, frequencies: Any, heads: Any) -> None:
+    """Heads of both (T, heads K ...) turned by position (Su et al. 2021, eq. 15); halves are paired."""
+    half = len(frequencies)
+    for t in range(len(both)):
+        for i in range(half):
+            angle = np.float32(start + t) * frequencies[i]
+            cosine, sine = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+            for left in range(i, i + 2 * half * heads, 2 * half):
+                one, other = both[t, left], both[t, left + half]
+                both[t, left] = one * cosine - other * sine
+                both[t, left + half] = other * cosine + one * sine
+
+
+@compiled
+def remember(both: Any, start: Any, keys: Any, values: Any) -> None:
+    """Keys and values of both (T, (H + 2 G) K) at their places in keys (G, K, C) and values (G, C, K)."""
+    groups, size = keys.shape[:2]
+    first = both.shape[1] - 2 * groups * size
+    for t in range(len(both)):
+        for group in range(groups):
+            for i in range(size):
+                keys[group, i, start + t] = both[t, first + group * size + i]
+                values[group, start + t, i] = both[t, first + (groups + group) * size + i]
+
+
+@compiled
+def attend(query: Any, at: Any, keys: Any, values: Any, y: Any, looked: Any) -> None:
+    """Self-attention of a token at position `at`, query (H K ...), into y (H K,); looked (S,) is added to."""
+    groups, size = keys.shape[:2]
+    heads, scale = len(y) // size, np.float32(1 / math.sqrt(size))
+    scores = np.empty(at + 1, np.float32)
+    for head in range(heads):
+        group, mixed = head // (heads // groups), y[head * size : (head + 1) * size]
+        scores[:] = 0
+        mixed[:] = 0
+        for i in range(size):
+            one, row = query[head * size + i] * scale, keys[group, i]
+            for m in range(at + 1):
+                scores[m] += one * row[m]
+        softmax(scores)
+        for m in range(at + 1):
+            share, row = scores[m], values[group, m]
+            for i in range(size):
+                mixed[i] += share * row[i]
+        for s in range(len(looked)):
+            looked[s] += scores[s]
+
+
+@compiled
+def gate(fed: Any, gated: Any) -> None:
+    """The left half of fed (T, 2 F) times its sigmoid and the right half, into gated (T, F)."""
+    inner = gated.shape[1]
+    for t in range(len(fed)):
+        for i in range(inner):
+            gated[t, i] = fed[t, i] * fed[t, inner + i] / (np.float32(1) + exp(-fed[t, i]))

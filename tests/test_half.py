@@ -1,0 +1,128 @@
+"""The half engine: float16 weights in compiled loops. It predicts what torch does: test_exact_engines.py."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from chatbot.bot import Bot
+from chatbot.checkpoint import Checkpoint
+from chatbot.engines.half import HalfEngine, kernels
+from chatbot.errors import ChatbotError, CheckpointError
+from chatbot.tokenizer import Tokenizer
+from tests.test_bot import saved
+from tests.test_exact_engines import GPT, PROMPTS, SEQ2SEQ, made
+
+SIZES = st.integers(1, 40)
+
+
+@given(SIZES, SIZES, st.integers(1, 9), st.randoms(use_true_random=False))
+def test_products_of_any_shape_are_what_numpy_says(rows: int, width: int, tokens: int, random: Any) -> None:
+    generator = np.random.default_rng(random.getrandbits(32))
+    weight = generator.normal(size=(rows, width)).astype(np.float16)
+    x, y = generator.normal(size=(tokens, width)).astype(np.float32), np.empty((tokens, rows), np.float32)
+    kernels.products(weight.view(np.uint16), x, y)
+    np.testing.assert_allclose(y, x @ weight.astype(np.float32).T, atol=1e-4)
+
+
+@given(arrays(np.float16, 8, elements=st.floats(width=16, allow_nan=False)))
+def test_every_half_becomes_the_float_that_it_is(halves: Any) -> None:
+    one, y = np.ones(1, np.float32), np.empty(8, np.float32)
+    kernels.product(halves[:, None].view(np.uint16), one, y)
+    np.testing.assert_array_equal(y, halves.astype(np.float32))
+
+
+@given(st.floats(-100, 100, width=32))
+def test_exp_is_numpys_to_the_last_digits_of_what_is_raised(x: float) -> None:
+    exact = np.exp(np.float64(np.clip(x, -87, 87)))
+    np.testing.assert_allclose(kernels.exp(np.float32(x)), exact, rtol=5e-7 + 1.2e-7 * abs(x))
+
+
+@given(arrays(np.float32, st.integers(1, 30), elements=st.floats(-1e4, 1e4, width=32)))
+def test_softmax_is_a_distribution(x: Any) -> None:
+    raised = np.exp(x.astype(np.float64) - x.max())
+    kernels.softmax(x)
+    np.testing.assert_allclose(x, raised / raised.sum(), atol=1e-6)
+
+
+def test_weights_of_more_digits_are_rounded() -> None:
+    theirs, config, tensors = made("gpt", GPT[0], spread=0.1)
+    longer = {name: tensor * np.float32(1 + 1e-4) for name, tensor in tensors.items()}
+    one, other = theirs.start(PROMPTS), HalfEngine.load("gpt", config, longer).start(PROMPTS)
+    far = np.abs(one.logits - other.logits).max()
+    assert 1e-6 < far < 0.01 * np.abs(one.logits).max()
+
+
+def test_weights_too_large_for_it_are_refused_in_a_line() -> None:
+    _, config, tensors = made("gpt", GPT[0])
+    tensors["embed.weight"][3, 4] = 70_000
+    with pytest.raises(ChatbotError, match="too large for half precision") as error:
+        HalfEngine.load("gpt", config, tensors)
+    assert error.value.hint == "use --engine light"
+
+
+def test_weights_that_are_no_numbers_predict_none() -> None:
+    _, config, tensors = made("gpt", GPT[0])
+    tensors["blocks.0.attention.key.weight"][:] = np.nan
+    assert np.isnan(HalfEngine.load("gpt", config, tensors).start(PROMPTS).logits).all()
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    _, config, tensors = made("gpt", GPT[0])
+    with pytest.raises(CheckpointError, match="its weights do not fit its config"):
+        HalfEngine.load("gpt", {**config, "layers": 3}, tensors)
+
+
+def test_a_token_that_there_is_not_is_an_error_and_reads_no_other_memory() -> None:
+    _, config, tensors = made("gpt", GPT[0])
+    with pytest.raises(IndexError):
+        HalfEngine.load("gpt", config, tensors).start([[3, 4_000, 2]])
+
+
+def test_what_it_cannot_run_is_refused_in_a_line() -> None:
+    _, config, tensors = made("seq2seq", SEQ2SEQ[0])
+    with pytest.raises(ChatbotError, match="no loops for seq2seq") as error:
+        HalfEngine.load("seq2seq", config, tensors)
+    assert error.value.hint == "use --engine light"
+    with pytest.raises(ChatbotError, match="on the processor") as error:
+        HalfEngine.load("gpt", config, tensors, "cuda")
+    assert error.value.hint == "use --engine torch"
+
+
+def test_without_its_package_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "chatbot.engines.half")
+    from chatbot.engines.base import ENGINES
+
+    with pytest.raises(ChatbotError, match="not installed") as error:
+        ENGINES.load("half")
+    assert error.value.hint
+    assert "--engine light" in error.value.hint
+
+
+def test_a_packed_bot_says_the_same_as_on_the_light_engine(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    Checkpoint.load(saved(tmp_path / "a-gpt", "gpt", tokenizer)).pack(tmp_path / "b-gpt")
+    said = [Bot.load(tmp_path / "b-gpt", engine=engine).reply("hello") for engine in ("light", "half")]
+    assert said[0].text == said[1].text
+    one, other = ([token.attention for token in reply.tokens] for reply in said)
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_where_nothing_can_be_kept_it_compiles_all_the_same(tmp_path: Path) -> None:
+    code = """if True:
+        from numba.core import caching
+        caching.CacheImpl._locator_classes = []
+        import numpy as np
+        from chatbot.engines.half import kernels
+        print(float(kernels.exp(np.float32(0))))
+    """
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "1.0"
