@@ -48,6 +48,8 @@ class RowEngine:
         """Append one token to each reply and predict the next."""
         with self._around():
             found = [self.model.step(token, row) for token, row in zip(tokens, state, strict=True)]
+        if len(found) == 1:  # as in a chat: nothing need be copied
+            return Step(found[0][0][None], found[0][1][None], state)
         return Step(np.stack([logits for logits, _ in found]), padded([looked for _, looked in found]), state)
 
     def select(self, state: Any, rows: Sequence[int]) -> Any:

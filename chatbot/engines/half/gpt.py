@@ -1,25 +1,25 @@
 """The GPT of chatbot.models.gpt in compiled loops, for one conversation at a time.
 
-V vocabulary, T new tokens, M everything read so far, S prompt, C capacity of the memory, L layers, D width,
-F inner width, H heads, G groups, K head width.
+V vocabulary, T new tokens, S prompt, C capacity of the cache, L layers, D width, F inner width, H heads,
+G groups, K head width.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chatbot.engines.base import Floats
-from chatbot.engines.half.kernels import compiled, exp, norm, product, products, softmax
-from chatbot.engines.light.gpt import ROOM, LightGPT
+from chatbot.engines.half.kernels import LINE, compiled, exp, fetched, norm, product, products, softmax
+from chatbot.engines.light.gpt import Cache, LightGPT
 from chatbot.errors import ChatbotError
 
 Bits = NDArray[np.uint16]
+ROOM = 256  # positions of a cache behind the prompt: to make it larger costs more than a token
 
 
 class Model(NamedTuple):
@@ -38,30 +38,8 @@ class Model(NamedTuple):
     frequencies: Floats
 
 
-@dataclass
-class Memory:
-    """keys (L, G, K, C) and values (L, G, C, K), of which `filled` positions are in use; the prompt: S."""
-
-    keys: Floats
-    values: Floats
-    filled: int = 0
-    prompt: int = 0
-
-    def copy(self) -> Memory:
-        """One that goes its own way."""
-        return Memory(self.keys.copy(), self.values.copy(), self.filled, self.prompt)
-
-    def make_room(self, new: int) -> None:
-        """For so many more tokens."""
-        lacking = self.filled + new - self.keys.shape[3]
-        if lacking > 0:
-            by = (0, lacking + ROOM)
-            self.keys = np.pad(self.keys, [(0, 0), (0, 0), (0, 0), by])
-            self.values = np.pad(self.values, [(0, 0), (0, 0), by, (0, 0)])
-
-
 class HalfGPT:
-    """Reads and predicts; its state is a Memory."""
+    """Reads and predicts; its state is a Cache."""
 
     def __init__(self, light: LightGPT) -> None:
         blocks = light.blocks
@@ -78,27 +56,25 @@ class HalfGPT:
         self.groups, self.size = light.groups, light.size
         self.read([0])  # compiles, once on a machine, some seconds: while a bot is loaded everybody waits
 
-    def read(self, prompt: Sequence[int]) -> Memory:
+    def read(self, prompt: Sequence[int]) -> Cache:
         """The prompt, read."""
-        shape = len(self.model.matrices), self.groups
-        capacity = len(prompt) + ROOM
-        keys = np.zeros((*shape, self.size, capacity), np.float32)
-        memory = Memory(keys, np.zeros((*shape, capacity, self.size), np.float32), prompt=len(prompt))
-        self._advance(prompt, memory, np.zeros(0, np.float32), np.zeros(0, np.float32))
-        return memory
+        shape = len(self.model.matrices), self.groups, len(prompt) + ROOM, self.size
+        cache = Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32), prompt=len(prompt))
+        self._advance(prompt, cache, np.zeros(0, np.float32), np.zeros(0, np.float32))
+        return cache
 
-    def step(self, token: int, memory: Memory) -> tuple[Floats, Floats]:
+    def step(self, token: int, cache: Cache) -> tuple[Floats, Floats]:
         """Append a token: logits (V,), and attention over the prompt (S,) of the last block's heads."""
-        logits, looked = np.empty(len(self.model.embed), np.float32), np.zeros(memory.prompt, np.float32)
-        self._advance([token], memory, logits, looked)
+        logits, looked = np.empty(len(self.model.embed), np.float32), np.zeros(cache.prompt, np.float32)
+        self._advance([token], cache, logits, looked)
         return logits, looked / max(looked.sum(), np.float32(1e-9))
 
-    def _advance(self, tokens: Sequence[int], memory: Memory, logits: Floats, looked: Floats) -> None:
-        """Read tokens into the memory; logits and looked: to be filled, if they are not empty."""
-        memory.make_room(len(tokens))
+    def _advance(self, tokens: Sequence[int], cache: Cache, logits: Floats, looked: Floats) -> None:
+        """Read tokens into the cache; logits and looked: to be filled, if they are not empty."""
+        cache.make_room(len(tokens))
         x = self.model.embed[np.asarray(tokens)].view(np.float16).astype(np.float32)
-        advance(self.model, x, memory.filled, memory.keys, memory.values, logits, looked)
-        memory.filled += len(tokens)
+        advance(self.model, x, cache.filled, cache.keys, cache.values, logits, looked)
+        cache.filled += len(tokens)
 
 
 def halved(weight: Floats) -> Bits:
@@ -143,7 +119,7 @@ def look(
     done: Any,
 ) -> Any:
     """Attention, added to x (T, D), or its keys and values alone; the weights that the layer has besides."""
-    width, (groups, size) = x.shape[1], keys.shape[:2]
+    width, (groups, _, size) = x.shape[1], keys.shape
     rows = width + 2 * groups * size
     normed, both = np.empty_like(x), np.empty((len(x), rows), np.float32)
     norm(x, weight, normed)
@@ -190,37 +166,48 @@ def rotate(both: Any, start: Any, frequencies: Any, heads: Any) -> None:
 
 @compiled
 def remember(both: Any, start: Any, keys: Any, values: Any) -> None:
-    """Keys and values of both (T, (H + 2 G) K) at their places in keys (G, K, C) and values (G, C, K)."""
-    groups, size = keys.shape[:2]
+    """Keys and values of both (T, (H + 2 G) K) at their places in keys and values (G, C, K)."""
+    groups, _, size = keys.shape
     first = both.shape[1] - 2 * groups * size
     for t in range(len(both)):
         for group in range(groups):
             for i in range(size):
-                keys[group, i, start + t] = both[t, first + group * size + i]
+                keys[group, start + t, i] = both[t, first + group * size + i]
                 values[group, start + t, i] = both[t, first + (groups + group) * size + i]
 
 
 @compiled
 def attend(query: Any, at: Any, keys: Any, values: Any, y: Any, looked: Any) -> None:
     """Self-attention of a token at position `at`, query (H K ...), into y (H K,); looked (S,) is added to."""
-    groups, size = keys.shape[:2]
+    groups, _, size = keys.shape
     heads, scale = len(y) // size, np.float32(1 / math.sqrt(size))
     scores = np.empty(at + 1, np.float32)
     for head in range(heads):
         group, mixed = head // (heads // groups), y[head * size : (head + 1) * size]
-        scores[:] = 0
-        mixed[:] = 0
-        for i in range(size):
-            one, row = query[head * size + i] * scale, keys[group, i]
-            for m in range(at + 1):
-                scores[m] += one * row[m]
-        softmax(scores)
         for m in range(at + 1):
+            near(values, group, m)
+            row, score = keys[group, m], np.float32(0)
+            for i in range(size):
+                score += query[head * size + i] * row[i]
+            scores[m] = score * scale
+        softmax(scores)
+        mixed[:] = 0
+        for m in range(at + 1):
+            near(keys, group + 1, m)
             share, row = scores[m], values[group, m]
             for i in range(size):
                 mixed[i] += share * row[i]
         for s in range(len(looked)):
             looked[s] += scores[s]
+
+
+@compiled
+def near(array: Any, group: Any, position: Any) -> None:
+    """Ask for a vector of array (G, C, K) before it is read: the weights drove it out since last time."""
+    _, capacity, size = array.shape
+    first = 4 * (group * capacity + position) * size
+    for place in range(first, first + 4 * size, LINE):
+        fetched(array, place)
 
 
 @compiled

@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 MATH = {"reassoc", "contract", "nsz", "arcp"}
 LOG2E, LN2 = np.float32(1.4426950408889634), np.float32(0.6931471805599453)
 LINE = 64  # bytes that memory is read by
-AHEAD = 32768  # bytes: as long as memory takes to answer, at the pace at which a step reads
+AHEAD = 98304  # bytes: as long as memory takes to answer, at the pace at which a step reads
 MOST = np.float32(87)  # e to the power of this is near float32's largest, of its negative near its smallest
 
 
