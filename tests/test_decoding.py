@@ -43,7 +43,7 @@ PIECES = ["", "", "▁an", "▁owl", "▁ow", "l", "s", ".", "▁", "▁the▁ow
 SEEN = Seen(
     so_far=[6, 8, 5],
     unprompted=np.linspace(-3, 3, V, dtype=np.float32),
-    prompt=[2, 5, 9],
+    prompt=[2, 5, 9, 4, 6, 8, 5, 7, 2],
     end=V - 1,
     spelling=Spelling(PIECES),
 )
@@ -278,6 +278,23 @@ def test_no_run_of_tokens_is_the_conversations() -> None:
 def test_to_end_as_the_prompt_did_is_no_echo() -> None:
     seen = Seen([8, 5], prompt=[4, 5, 7], end=7)
     assert (RULES["no_echo"].apply(np.zeros(V, np.float32), seen, 2) == 0).all()
+
+
+def test_what_goes_on_as_an_earlier_reply_is_less_probable() -> None:
+    # Two earlier replies, 6 5 8 9 2 (end) and 6 5 8 7; what the user said (mark 3) is no reply.
+    prompt = [3, 6, 5, 8, 1, 2, 4, 6, 5, 8, 9, 2, 3, 9, 2, 4, 6, 5, 8, 7, 2, 3, 9, 2]
+
+    def less(said: list[int], by: float = 1.5) -> list[int]:
+        changed = RULES["again"].apply(np.zeros(V, np.float32), Seen(said, prompt=prompt, end=2), by)
+        assert set(changed) <= {0, -by}
+        return np.flatnonzero(changed).tolist()
+
+    assert less([6, 5, 8]) == [7, 9]
+    assert less([6, 5, 8], 0) == []
+    assert less([6, 5]) == [], "replies may begin alike"
+    assert less([5, 8, 9]) == [], "not from its beginning"
+    assert less([6, 5, 8, 9]) == [], "to end as before is no repetition"
+    assert less([6, 5, 8, 1]) == [], "what only the user said"
 
 
 @pytest.mark.parametrize("settings", [{"bad_words": "owl"}, {"no_repeat": 1}, {"min_tokens": 9}])

@@ -29,6 +29,7 @@ NEWCOMERS = (
     ("More newcomers", "newcomer2.txt", "-newcomer2"),
     ("Newcomers again", "newcomer3.txt", "-newcomer3"),
     ("Fresh newcomers", "newcomer4.txt", "-newcomer4"),
+    ("The newest newcomers", "newcomer5.txt", "-newcomer5"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]

@@ -8,7 +8,7 @@ from typing import Literal
 from chatbot.config import setting
 from chatbot.decoding.guidance import guidance
 from chatbot.decoding.penalties import frequency_penalty, presence_penalty, repetition_penalty
-from chatbot.decoding.repeats import no_echo, no_repeat
+from chatbot.decoding.repeats import again, no_echo, no_repeat
 from chatbot.decoding.rule import Apply, Rule
 from chatbot.decoding.truncation import min_p, temperature, top_k, top_p, typical
 from chatbot.decoding.wording import are_words, bad_words, manners, min_tokens
@@ -46,6 +46,9 @@ class SamplingConfig:
         0.0, "over 0, likewise, by this from its logit, however often it was said"
     )
     frequency_penalty: float = setting(0.0, "over 0, likewise, by this each time that it was said")
+    again: float = setting(
+        0.0, "over 0, to go on as an earlier reply that began alike is less probable, by this from its logit"
+    )
     top_k: int = setting(40, "keep the k most probable tokens; 0 keeps all")
     temperature: float = setting(0.5, "below 1 safer, above 1 wilder; 0 always takes the most probable token")
     top_p: float = setting(0.9, "keep the most probable tokens that together reach p; 1 keeps all")
@@ -131,6 +134,14 @@ RULES: dict[str, Rule] = {
     ),
     "presence_penalty": _penalty(presence_penalty, "logit - a for tokens that the reply has"),
     "frequency_penalty": _penalty(frequency_penalty, "logit - a c for tokens that the reply has c times"),
+    "again": Rule(
+        again,
+        lambda v: -100 <= v <= 100,
+        "from -100 to 100",
+        0,
+        True,
+        "logit - a for what follows in an earlier reply that has the same tokens from its beginning",
+    ),
     "top_k": _count(top_k, "p = 0 but for the k largest", "Fan et al. 2018", reorders=False),
     "temperature": Rule(
         temperature,

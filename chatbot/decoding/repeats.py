@@ -1,4 +1,4 @@
-"""Rules that forbid what was said already, whole runs of it."""
+"""Rules against what was said already, whole runs of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chatbot.decoding.rule import Floats, Seen, without
+from chatbot.tokenizer import BOT
+
+BEGUN = 3  # tokens with which replies may begin alike
 
 
 def no_repeat(logits: Floats, seen: Seen, value: int) -> Floats:
@@ -22,6 +25,25 @@ def no_echo(logits: Floats, seen: Seen, value: int) -> Floats:
     """
     echoes = _next(seen.so_far, seen.prompt, value)
     return without(logits, echoes[echoes != seen.end])  # to end as others did is no echo
+
+
+def again(logits: Floats, seen: Seen, value: float) -> Floats:
+    """Take this from the logit of what would go on as an earlier reply that began with the same tokens.
+
+    So that the second joke is another one, and the third piece of news gets another question. The first
+    tokens are free, since many replies begin alike; and to end as before is no repetition.
+    """
+    said = list(seen.so_far)
+    if value == 0 or len(said) < BEGUN:
+        return logits
+    tokens = list(seen.prompt)
+    replies = (tokens[i + 1 :] for i, token in enumerate(tokens) if token == BOT)
+    going_on = {
+        reply[len(said)] for reply in replies if len(reply) > len(said) and reply[: len(said)] == said
+    }
+    penalised = logits.copy()
+    penalised[sorted(going_on - {seen.end})] -= np.float32(value)
+    return penalised
 
 
 def _next(said: Sequence[int], text: Sequence[int], n: int) -> NDArray[np.int64]:
