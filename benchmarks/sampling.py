@@ -163,13 +163,14 @@ def asked(bot: Bot, corpus: Path, count: int) -> tuple[list[list[int]], list[str
 def _line(
     start: str, replies: Sequence[str], humans: Sequence[str], prompts: Sequence[list[int]], judge: Bot
 ) -> str:
-    fit, nats = _judged(replies, prompts, judge)
+    fit, nats = judged(replies, prompts, judge)
     overlap = f"{texts.f1(replies, humans).total:.3f} | {texts.chrf(replies, humans).total:.1f}"
     variety = f"{texts.distinct_2(replies).total:.2f} | {texts.commonest_share(replies).total:.0%}"
     return f"| {start} | {fit:.2f} | {nats:.2f} | {overlap} | {variety} | {texts.length(replies).total:.1f} |"
 
 
-def _judged(replies: Sequence[str], prompts: Sequence[list[int]], judge: Bot) -> tuple[float, float]:
+def judged(replies: Sequence[str], prompts: Sequence[list[int]], judge: Bot) -> tuple[float, float]:
+    """In the judge's eyes, the mean fit of the replies to their prompts and nats a token, ends included."""
     tokenizer, engine = judge.checkpoint.tokenizer, judge.responder.engine
     ids = [[*tokenizer.encode(reply), tokenizer.end] for reply in replies]
     prompted = scores(engine, [Example(*pair) for pair in zip(prompts, ids, strict=True)])
