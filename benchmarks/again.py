@@ -3,7 +3,7 @@
     python -m benchmarks.again starter-gpt starter-seq2seq corpora/plaintalk
 
 Of the validation part, conversations of four turns of the user and more: the bot answers each of them, with
-its own earlier replies in its memory. again: of replies, how many it had given before in the conversation;
+its own earlier replies in its memory. repeated: of replies, how many it had given before in the conversation;
 fit and nats: in the eyes of the second bot, as in benchmarks/sampling.py; then distinct-2, the share of the
 20 commonest replies, and words in a reply. The humans' replies come last.
 """
@@ -40,7 +40,7 @@ def main(name: str, judge_name: str, corpus: Path, count: int) -> None:
     """A Markdown table, a line for each value."""
     bot, judge = Bot.load(name), Bot.load(judge_name, engine="torch")
     heard = held_out(bot, corpus, count)
-    click.echo("| | again | fit | nats | distinct-2 | 20 commonest | words |\n" + "|---" * 7 + "|")
+    click.echo("| | repeated | fit | nats | distinct-2 | 20 commonest | words |\n" + "|---" * 7 + "|")
     for value in VALUES:
         sampling = dataclasses.replace(bot.sampling, again=value, seed=0)
         told = [list(answered(bot.with_sampling(sampling), dialogue)) for dialogue in heard]

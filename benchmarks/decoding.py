@@ -35,7 +35,7 @@ import torch
 from benchmarks import gguf_file
 from benchmarks.speedrun import tutorial
 from chatbot.bot import Bot
-from chatbot.engines.base import HALF, LIGHT, ONNX, Engine
+from chatbot.engines.base import LIGHT, LOOPS, ONNX, Engine
 from chatbot.engines.onnx.graph import BLOCK
 from chatbot.tokenizer import BOT
 
@@ -109,8 +109,8 @@ def engines(bot: Bot) -> list[str]:
     """Those that have the bot's family."""
     light = ["light"] if bot.family in LIGHT else []
     graphs = ["onnx", "int8"] if bot.family in ONNX else []
-    half = ["half"] if bot.family in HALF else []
-    return ["torch", *light, *graphs, *(["speculative"] if bot.family == "gpt" else []), *half]
+    loops = ["half", "bytes"] if bot.family in LOOPS else []
+    return ["torch", *light, *graphs, *(["speculative"] if bot.family == "gpt" else []), *loops]
 
 
 def decoders(bot: Bot, llama_bench: Path | None, folder: Path) -> dict[str, Decoder]:

@@ -23,7 +23,8 @@ from numba import njit
 from onnx import helper
 
 from chatbot.engines.base import Floats
-from chatbot.engines.half import kernels
+from chatbot.engines.loops import kernels
+from chatbot.engines.loops.rounding import halved, in_bytes
 from chatbot.engines.onnx.graph import Graph
 
 ROWS, WIDTH, MATRICES = 1536, 384, 24
@@ -122,27 +123,31 @@ def of_onnx(weights: Sequence[Floats], x: Floats) -> dict[str, Product]:
 
 
 def by_numba(weights: Sequence[Floats], x: Floats) -> dict[str, Product]:
-    """Our loops over float16, as the half engine has them, and the plainest such loop."""
-    halves = np.concatenate([weight.astype(np.float16).ravel() for weight in weights]).view(np.uint16)
-    matrices, y = halves.reshape(MATRICES, ROWS, WIDTH), np.empty(ROWS, np.float32)
-    ours, plain = partial(_times_all, kernels.product), partial(_times_all, _row_by_row)
-    name = "Numba, float16, added in float32"
-    return {f"{name}, row by row": partial(plain, matrices, x, y), name: partial(ours, matrices, x, y)}
+    """Loops as the engines `half` and `bytes` have them, and the plainest such loops."""
+    y, found = np.empty(ROWS, np.float32), dict[str, Product]()
+    for name, rounding in (("float16", halved), ("int8", in_bytes)):
+        rounded = [rounding(weight) for weight in weights]
+        matrices, scales = (np.stack([each[i] for each in rounded]) for i in range(2))
+        for way, multiply in ((", row by row", _row_by_row), (", asked ahead", kernels.product)):
+            found[f"Numba, {name}, added in float32{way}"] = partial(
+                _times_all, multiply, matrices, scales, x, y
+            )
+    return found
 
 
 @kernels.compiled
-def _row_by_row(weight: Any, x: Any, y: Any) -> None:
+def _row_by_row(weight: Any, scale: Any, x: Any, y: Any) -> None:
     for row in range(len(weight)):
         added = np.float32(0)
         for i in range(len(x)):
             added += kernels.widened(weight[row, i]) * x[i]
-        y[row] = added
+        y[row] = added * scale[row]
 
 
 @njit
-def _times_all(multiply: Any, matrices: Any, x: Any, y: Any) -> None:
+def _times_all(multiply: Any, matrices: Any, scales: Any, x: Any, y: Any) -> None:
     for i in range(len(matrices)):
-        multiply(matrices[i], x, y)
+        multiply(matrices[i], scales[i], x, y)
 
 
 def _in_a_loop(row: torch.Tensor, halves: Sequence[torch.Tensor]) -> list[torch.Tensor]:

@@ -26,7 +26,7 @@ from chatbot.decoding import SamplingConfig
 from chatbot.engines.base import Engine
 from chatbot.preparation import UNCUT, Example, Examples, Figures, encode, exchanges
 
-ENGINES = "light", "onnx", "speculative", "int8", "half"
+ENGINES = "light", "onnx", "speculative", "int8", "half", "bytes"
 
 
 @click.command(help=__doc__)
@@ -37,7 +37,7 @@ ENGINES = "light", "onnx", "speculative", "int8", "half"
 def main(name: str, corpus: Path, count: int, packed: str | None) -> None:
     """A table."""
     bot = Bot.load(name)
-    here = [name for name in ENGINES if bot.family == "gpt" or name not in ("speculative", "half")]
+    here = [name for name in ENGINES if bot.family == "gpt" or name not in ("speculative", "half", "bytes")]
     kinds = [(engine, bot.checkpoint.folder, engine) for engine in here]
     kinds += [("light, half precision", find(packed), "light")] if packed else []
     replies = held_out(bot, corpus, count)

@@ -39,9 +39,9 @@ class Bot:
     def load(cls, bot: str | Path | None = None, device: str = "auto", engine: str = "auto") -> Bot:
         """Load a bot by its folder or name; without one, the bot trained last.
 
-        engine: light (NumPy, quick to load); half (Numba) or onnx, speculative and int8 (ONNX Runtime), the
-        fastest for one reply at a time; torch (for many at once, or a GPU); or auto: light, unless a device
-        is named that needs torch.
+        engine: light (NumPy, quick to load); half and bytes (Numba), or onnx, speculative and int8 (ONNX
+        Runtime), the fastest for one reply at a time; torch (for many at once, or a GPU); or auto: light,
+        unless a device is named that needs torch.
         """
         checkpoint = Checkpoint.load(find(str(bot) if bot is not None else None))
         config = checkpoint.config

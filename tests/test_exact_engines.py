@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from chatbot.config import to_dict
-from chatbot.engines.base import HALF, LIGHT, ONNX, Engine
-from chatbot.engines.half import HalfEngine
+from chatbot.engines.base import LIGHT, LOOPS, ONNX, Engine
 from chatbot.engines.light import LightEngine
+from chatbot.engines.loops import HalfEngine
 from chatbot.engines.onnx import OnnxEngine, SpeculativeEngine
 from chatbot.engines.torch import TorchEngine, build
 from chatbot.models import FAMILIES
@@ -73,7 +73,7 @@ def alike(one: Any, other: Any) -> None:  # Any: steps
 def test_every_family_that_an_engine_has_is_tried() -> None:
     assert set(VARIANTS[LightEngine]) == set(LIGHT) <= set(FAMILIES)
     assert set(VARIANTS[OnnxEngine]) == set(ONNX) <= set(FAMILIES)
-    assert set(VARIANTS[HalfEngine]) == set(HALF) <= set(FAMILIES)
+    assert set(VARIANTS[HalfEngine]) == set(LOOPS) <= set(FAMILIES)
 
 
 def test_replies_are_predicted_as_torch_does(pair: tuple[Engine, Engine]) -> None:

@@ -10,19 +10,19 @@ import pytest
 
 from chatbot.cli import COMMANDS
 from chatbot.corpus import FORMATS
-from chatbot.engines.base import ENGINES, HALF, LIGHT, ONNX
+from chatbot.engines.base import ENGINES, LIGHT, LOOPS, ONNX
 from chatbot.errors import ConfigError
 from chatbot.models import FAMILIES
 from chatbot.registry import Registry
 
-ALL = [FAMILIES, FORMATS, ENGINES, LIGHT, ONNX, HALF, COMMANDS]
+ALL = [FAMILIES, FORMATS, ENGINES, LIGHT, ONNX, LOOPS, COMMANDS]
 ATTRIBUTES = {
     "model family": ("Config", "batch", "loss", "start", "step"),
     "corpus format": ("matches", "read"),
     "engine": ("load", "start", "step", "select"),
     "light model": ("read", "step"),
     "graph": ("read", "step"),
-    "model in half precision": ("read", "step"),
+    "model in loops": ("read", "step"),
     "command": ("callback", "params"),
 }
 

@@ -93,8 +93,8 @@ How replies are drawn is saved with a bot; the defaults below are those of a bot
     type=click.Choice(["auto", *ENGINES]),
     default="auto",
     show_default=True,
-    help="What runs the model: light (NumPy) starts at once; half (extra 'half'), onnx, speculative and int8 "
-    "(extra 'onnx') say more tokens a second; torch can use a GPU.",
+    help="What runs the model: light (NumPy) starts at once; half and bytes (extra 'loops'), onnx, "
+    "speculative and int8 (extra 'onnx') say more tokens a second; torch can use a GPU.",
 )
 def chat(
     name: str | None,

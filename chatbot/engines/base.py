@@ -25,7 +25,8 @@ ENGINES = Registry(
         "onnx": "chatbot.engines.onnx:OnnxEngine",
         "int8": "chatbot.engines.onnx:Int8Engine",
         "speculative": "chatbot.engines.onnx:SpeculativeEngine",
-        "half": "chatbot.engines.half:HalfEngine",
+        "half": "chatbot.engines.loops:HalfEngine",
+        "bytes": "chatbot.engines.loops:BytesEngine",
         "torch": "chatbot.engines.torch:TorchEngine",
     },
 )
@@ -45,8 +46,8 @@ ONNX = Registry(
         "seq2seq": "chatbot.engines.onnx.seq2seq:OnnxSeq2Seq",
     },
 )
-# Those that there are loops for over weights in half precision, made of the light model's too.
-HALF = Registry("model in half precision", {"gpt": "chatbot.engines.half.gpt:HalfGPT"})
+# Those that there are compiled loops for, made of the light model's weights too.
+LOOPS = Registry("model in loops", {"gpt": "chatbot.engines.loops.gpt:LoopGPT"})
 
 
 @dataclass(frozen=True)

@@ -11,45 +11,49 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chatbot.engines.base import Floats
-from chatbot.engines.half.kernels import LINE, compiled, exp, fetched, norm, product, products, softmax
 from chatbot.engines.light.gpt import Cache, LightGPT
-from chatbot.errors import ChatbotError
+from chatbot.engines.loops.kernels import LINE, compiled, exp, fetched, norm, product, products, softmax
+from chatbot.engines.loops.rounding import Rounding, Small
 
-Bits = NDArray[np.uint16]
 ROOM = 256  # positions of a cache behind the prompt: to make it larger costs more than a token
 
 
 class Model(NamedTuple):
-    """The weights.
+    """The weights; of all but the norms', each row has a scale.
 
     matrices   (L, N): of each layer, in the order in which they are read: queries, keys, values
                ((H + 2 G) K, D); out (D, D); gate, up (2 F, D); down (D, F)
-    embed      (V, D), right behind them
+    scales     (L, (H + 2 G) K + D + 2 F + D)
+    embed      (V, D), right behind the matrices, and its scales (V,)
     norms      (2 L + 1, D): before attention and before the feed-forward of each, and the last
     frequencies (K / 2,)
     """
 
-    matrices: Bits
-    embed: Bits
+    matrices: Small
+    scales: Floats
+    embed: Small
+    embed_scales: Floats
     norms: Floats
     frequencies: Floats
 
 
-class HalfGPT:
+class LoopGPT:
     """Reads and predicts; its state is a Cache."""
 
-    def __init__(self, light: LightGPT) -> None:
+    def __init__(self, light: LightGPT, rounding: Rounding) -> None:
         blocks = light.blocks
         norms = [weight for block in blocks for weight in (block.attention_norm, block.feed_norm)]
         matrices = [m for block in blocks for m in (block.project, block.out, block.feed, block.down)]
-        everything = np.concatenate([halved(matrix).ravel() for matrix in (*matrices, light.embed)])
-        layers, embed = np.split(everything, [-light.embed.size])
+        rounded = [rounding(matrix) for matrix in (*matrices, light.embed)]
+        layers, embed = np.split(np.concatenate([m.ravel() for m, _ in rounded]), [-light.embed.size])
+        scales = np.concatenate([scale for _, scale in rounded[:-1]])
         self.model = Model(
             layers.reshape(len(blocks), -1),
+            scales.reshape(len(blocks), -1),
             embed.reshape(light.embed.shape),
+            rounded[-1][1],
             np.stack([*norms, light.norm]),
             np.asarray(light.frequencies[: light.size // 2], np.float32),
         )
@@ -72,17 +76,12 @@ class HalfGPT:
     def _advance(self, tokens: Sequence[int], cache: Cache, logits: Floats, looked: Floats) -> None:
         """Read tokens into the cache; logits and looked: to be filled, if they are not empty."""
         cache.make_room(len(tokens))
-        x = self.model.embed[np.asarray(tokens)].view(np.float16).astype(np.float32)
+        new = np.asarray(tokens)
+        rows = self.model.embed[new]
+        whole = (rows.view(np.float16) if rows.dtype == np.uint16 else rows).astype(np.float32)
+        x = whole * self.model.embed_scales[new][:, None]
         advance(self.model, x, cache.filled, cache.keys, cache.values, logits, looked)
         cache.filled += len(tokens)
-
-
-def halved(weight: Floats) -> Bits:
-    """As float16, whose bits are given; a ChatbotError for what is too large for it."""
-    half = weight.astype(np.float16)
-    if (np.isinf(half) & np.isfinite(weight)).any():
-        raise ChatbotError("its weights are too large for half precision", "use --engine light")
-    return half.view(np.uint16)
 
 
 @compiled
@@ -94,16 +93,16 @@ def advance(model: Any, x: Any, start: Any, keys: Any, values: Any, logits: Any,
     """
     layers, last = len(keys), len(keys) - 1
     for layer in range(layers):
-        matrices, norms = model.matrices[layer], model.norms[2 * layer : 2 * layer + 2]
+        weights, norms = (model.matrices[layer], model.scales[layer]), model.norms[2 * layer : 2 * layer + 2]
         done = layer == last and len(logits) == 0
         seen = looked if layer == last else looked[:0]
-        rest = look(matrices, norms[0], model.frequencies, x, start, keys[layer], values[layer], seen, done)
+        rest = look(weights, norms[0], model.frequencies, x, start, keys[layer], values[layer], seen, done)
         if not done:
             feed(rest, norms[1], x)
     if len(logits):
         normed = np.empty_like(x[:1])
         norm(x[-1:], model.norms[2 * layers], normed)
-        product(model.embed, normed[0], logits)
+        product(model.embed, model.embed_scales, normed[0], logits)
 
 
 @compiled
@@ -118,35 +117,39 @@ def look(
     seen: Any,
     done: Any,
 ) -> Any:
-    """Attention, added to x (T, D), or its keys and values alone; the weights that the layer has besides."""
+    """Attention, added to x (T, D), or its keys and values alone; the weights that the layer has besides.
+
+    weights: of the layer, and their scales.
+    """
+    matrices, scales = weights
     width, (groups, _, size) = x.shape[1], keys.shape
     rows = width + 2 * groups * size
     normed, both = np.empty_like(x), np.empty((len(x), rows), np.float32)
     norm(x, weight, normed)
-    products(weights[: rows * width].reshape((rows, width)), normed, both)
+    products(matrices[: rows * width].reshape((rows, width)), scales, normed, both)
     rotate(both, start, frequencies, width // size + groups)
     remember(both, start, keys, values)
-    out, rest = weights[rows * width : (rows + width) * width], weights[(rows + width) * width :]
+    out = matrices[rows * width : (rows + width) * width].reshape((width, width))
     if not done:
         for t in range(len(x)):
             attend(both[t], start + t, keys, values, normed[t], seen)
         more = np.empty_like(x)
-        products(out.reshape((width, width)), normed, more)
+        products(out, scales[rows:], normed, more)
         x += more
-    return rest
+    return matrices[(rows + width) * width :], scales[rows + width :]
 
 
 @compiled
 def feed(weights: Any, weight: Any, x: Any) -> None:
     """The feed-forward layer (Shazeer 2020, SwiGLU), added to x (T, D)."""
-    tokens, width = x.shape
-    inner = len(weights) // (3 * width)
+    (matrices, scales), (tokens, width) = weights, x.shape
+    inner = len(matrices) // (3 * width)
     normed, fed = np.empty_like(x), np.empty((tokens, 2 * inner), np.float32)
     gated = np.empty((tokens, inner), np.float32)
     norm(x, weight, normed)
-    products(weights[: 2 * inner * width].reshape((2 * inner, width)), normed, fed)
+    products(matrices[: 2 * inner * width].reshape((2 * inner, width)), scales, normed, fed)
     gate(fed, gated)
-    products(weights[2 * inner * width :].reshape((width, inner)), gated, normed)
+    products(matrices[2 * inner * width :].reshape((width, inner)), scales[2 * inner :], gated, normed)
     x += normed
 
 

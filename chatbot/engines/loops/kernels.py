@@ -1,8 +1,12 @@
-"""Loops that Numba compiles for the processor at hand, over weights of 16 bits.
+"""Loops that Numba compiles for the processor at hand, over weights of 16 or 8 bits.
 
 A step of a model reads every weight once, and reading is what takes its time: half the bytes, half the time.
-Weights are float16, widened in the processor's registers, multiplied and added in float32: nothing is rounded
-but, once, the weights. They come as the bits (uint16), since Numba has float16 on GPUs alone.
+Weights become float32 in the processor's registers, are multiplied and added as such: nothing is rounded but,
+once, the weights. They are float16, which come as their bits (uint16), since Numba has float16 on GPUs alone;
+or int8, with a scale for each row (of float16, it is 1).
+
+What is compiled is kept, and made anew when the caller's file changes: whoever changes this one, without the
+others, removes their __pycache__.
 
 T tokens, D and E widths.
 """
@@ -41,13 +45,15 @@ def instruction(function: Any) -> Any:  # Any: Numba has no types
 
 
 @instruction
-def widened(typing: Any, bits: Any) -> Any:  # Any: Numba has no types
-    """The float32 of a float16's bits."""
+def widened(typing: Any, weight: Any) -> Any:  # Any: Numba has no types
+    """The float32 of a float16's bits, or of an int8."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if weight == types.int8:
+            return builder.sitofp(arguments[0], ir.FloatType())
         return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
 
-    return types.float32(types.uint16), generate
+    return types.float32(weight), generate
 
 
 @instruction
@@ -90,13 +96,13 @@ def exp(x: Any) -> Any:
 
 
 @compiled
-def product(weight: Any, x: Any, y: Any) -> None:
-    """weight (E, D), as bits, times x (D,) into y (E,): two rows at once.
+def product(weight: Any, scale: Any, x: Any, y: Any) -> None:
+    """weight (E, D), of scales (E,), times x (D,) into y (E,): two rows at once.
 
     Memory is asked ahead of time, since a processor does not guess well what two rows at once will read: 1.4
     times the pace of one row after another where weights do not fit its caches (benchmarks/one_row.py).
     """
-    rows, bytes_ = weight.shape[0], 2 * weight.shape[1]
+    rows, bytes_ = weight.shape[0], weight.itemsize * weight.shape[1]
     for row in range(0, rows - 1, 2):
         for place in range(row * bytes_, (row + 2) * bytes_, LINE):
             fetched(weight, place + AHEAD)
@@ -104,17 +110,17 @@ def product(weight: Any, x: Any, y: Any) -> None:
         for i in range(len(x)):
             one += widened(weight[row, i]) * x[i]
             two += widened(weight[row + 1, i]) * x[i]
-        y[row], y[row + 1] = one, two
+        y[row], y[row + 1] = one * scale[row], two * scale[row + 1]
     for row in range(rows - rows % 2, rows):
         one = np.float32(0)
         for i in range(len(x)):
             one += widened(weight[row, i]) * x[i]
-        y[row] = one
+        y[row] = one * scale[row]
 
 
 @compiled
-def products(weight: Any, x: Any, y: Any) -> None:
-    """weight (E, D), as bits, times each row of x (T, D) into y (T, E): tiles of four by four.
+def products(weight: Any, scale: Any, x: Any, y: Any) -> None:
+    """weight (E, D), of scales (E,), times each row of x (T, D) into y (T, E): tiles of four by four.
 
     Sixteen sums stay in registers; written out, since a compiler keeps no array there.
     """
@@ -135,14 +141,29 @@ def products(weight: Any, x: Any, y: Any) -> None:
                 ba, bb, bc, bd = ba + b * xa, bb + b * xb, bc + b * xc, bd + b * xd
                 ca, cb, cc, cd = ca + c * xa, cb + c * xb, cc + c * xc, cd + c * xd
                 da, db, dc, dd = da + d * xa, db + d * xb, dc + d * xc, dd + d * xd
-            y[t, row], y[t + 1, row], y[t + 2, row], y[t + 3, row] = aa, ab, ac, ad
-            y[t, row + 1], y[t + 1, row + 1], y[t + 2, row + 1], y[t + 3, row + 1] = ba, bb, bc, bd
-            y[t, row + 2], y[t + 1, row + 2], y[t + 2, row + 2], y[t + 3, row + 2] = ca, cb, cc, cd
-            y[t, row + 3], y[t + 1, row + 3], y[t + 2, row + 3], y[t + 3, row + 3] = da, db, dc, dd
+            one, two, three, four = scale[row], scale[row + 1], scale[row + 2], scale[row + 3]
+            y[t, row], y[t + 1, row], y[t + 2, row], y[t + 3, row] = aa * one, ab * one, ac * one, ad * one
+            row_ = row + 1
+            y[t, row_], y[t + 1, row_], y[t + 2, row_], y[t + 3, row_] = (
+                ba * two,
+                bb * two,
+                bc * two,
+                bd * two,
+            )
+            row_ = row + 2
+            y[t, row_], y[t + 1, row_] = ca * three, cb * three
+            y[t + 2, row_], y[t + 3, row_] = cc * three, cd * three
+            row_ = row + 3
+            y[t, row_], y[t + 1, row_], y[t + 2, row_], y[t + 3, row_] = (
+                da * four,
+                db * four,
+                dc * four,
+                dd * four,
+            )
     for t in range(tokens):
-        product(weight[rows:], x[t], y[t, rows:])
+        product(weight[rows:], scale[rows:], x[t], y[t, rows:])
     for t in range(tokens, len(x)):
-        product(weight, x[t], y[t])
+        product(weight, scale, x[t], y[t])
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""The half engine: float16 weights in compiled loops. It predicts what torch does: test_exact_engines.py."""
+"""The loops: float16 or int8 weights. That they predict what torch does: test_exact_engines.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hypothesis.extra.numpy import arrays
 
 from chatbot.bot import Bot
 from chatbot.checkpoint import Checkpoint
-from chatbot.engines.half import HalfEngine, kernels
+from chatbot.engines.loops import BytesEngine, HalfEngine, kernels
+from chatbot.engines.loops.rounding import in_bytes
 from chatbot.errors import ChatbotError, CheckpointError
 from chatbot.tokenizer import Tokenizer
 from tests.test_bot import saved
@@ -29,14 +30,14 @@ def test_products_of_any_shape_are_what_numpy_says(rows: int, width: int, tokens
     generator = np.random.default_rng(random.getrandbits(32))
     weight = generator.normal(size=(rows, width)).astype(np.float16)
     x, y = generator.normal(size=(tokens, width)).astype(np.float32), np.empty((tokens, rows), np.float32)
-    kernels.products(weight.view(np.uint16), x, y)
+    kernels.products(weight.view(np.uint16), np.ones(rows, np.float32), x, y)
     np.testing.assert_allclose(y, x @ weight.astype(np.float32).T, atol=1e-4)
 
 
 @given(arrays(np.float16, 8, elements=st.floats(width=16, allow_nan=False)))
 def test_every_half_becomes_the_float_that_it_is(halves: Any) -> None:
     one, y = np.ones(1, np.float32), np.empty(8, np.float32)
-    kernels.product(halves[:, None].view(np.uint16), one, y)
+    kernels.product(halves[:, None].view(np.uint16), np.ones(8, np.float32), one, y)
     np.testing.assert_array_equal(y, halves.astype(np.float32))
 
 
@@ -59,6 +60,31 @@ def test_weights_of_more_digits_are_rounded() -> None:
     one, other = theirs.start(PROMPTS), HalfEngine.load("gpt", config, longer).start(PROMPTS)
     far = np.abs(one.logits - other.logits).max()
     assert 1e-6 < far < 0.01 * np.abs(one.logits).max()
+
+
+@given(SIZES, SIZES, st.randoms(use_true_random=False))
+def test_bytes_are_multiplied_with_their_scales(rows: int, width: int, random: Any) -> None:
+    generator = np.random.default_rng(random.getrandbits(32))
+    weight = (10 * generator.normal(size=(rows, width))).astype(np.float32)
+    small, scale = in_bytes(weight)
+    assert (np.abs(small * scale[:, None] - weight) <= 0.501 * scale[:, None]).all()
+    x, y = generator.normal(size=(5, width)).astype(np.float32), np.empty((5, rows), np.float32)
+    kernels.products(small, scale, x, y)
+    np.testing.assert_allclose(y, x @ (small * scale[:, None]).T, rtol=1e-4, atol=1e-3)
+
+
+def test_a_row_of_zeros_is_one_in_bytes_too() -> None:
+    small, scale = in_bytes(np.zeros((2, 3), np.float32))
+    assert not small.any()
+    assert np.isfinite(scale).all()
+
+
+def test_weights_in_bytes_predict_nearly_the_same() -> None:
+    theirs, config, tensors = made("gpt", GPT[0], spread=0.1)
+    one, other = theirs.start(PROMPTS), BytesEngine.load("gpt", config, tensors).start(PROMPTS)
+    far = np.abs(one.logits - other.logits).max()
+    assert 1e-6 < far < 0.05 * np.abs(one.logits).max()
+    np.testing.assert_allclose(one.attention, other.attention, atol=0.02)
 
 
 def test_weights_too_large_for_it_are_refused_in_a_line() -> None:
@@ -99,7 +125,7 @@ def test_what_it_cannot_run_is_refused_in_a_line() -> None:
 
 def test_without_its_package_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, "chatbot.engines.half")
+    monkeypatch.delitem(sys.modules, "chatbot.engines.loops")
     from chatbot.engines.base import ENGINES
 
     with pytest.raises(ChatbotError, match="not installed") as error:
@@ -121,7 +147,7 @@ def test_where_nothing_can_be_kept_it_compiles_all_the_same(tmp_path: Path) -> N
         from numba.core import caching
         caching.CacheImpl._locator_classes = []
         import numpy as np
-        from chatbot.engines.half import kernels
+        from chatbot.engines.loops import kernels
         print(float(kernels.exp(np.float32(0))))
     """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
