@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -152,3 +153,41 @@ def test_where_nothing_can_be_kept_it_compiles_all_the_same(tmp_path: Path) -> N
     """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "1.0"
+
+
+def kept_in(folder: Path, **limits: int) -> str:
+    """What a process prints that keeps its code there."""
+    code = """if True:
+        import sys, resource
+        if len(sys.argv) > 1:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+            import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        import numpy as np
+        from chatbot.engines.loops import kernels
+        print(float(kernels.exp(np.float32(0))), len(kernels.exp.stats.cache_hits))
+    """
+    found = subprocess.run(
+        [sys.executable, "-c", code, *map(str, limits.values())],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(folder)},
+    )
+    return found.stdout.strip()
+
+
+@pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
+@pytest.mark.parametrize("content", [b"", b"\x18 no code", None])
+def test_damaged_code_is_compiled_again_and_kept(tmp_path: Path, pattern: str, content: bytes | None) -> None:
+    assert kept_in(tmp_path) == "1.0 0"
+    assert kept_in(tmp_path) == "1.0 1"
+    for file in tmp_path.rglob(pattern):
+        file.write_bytes(file.read_bytes()[:40] if content is None else content)
+    assert kept_in(tmp_path) == "1.0 0"
+    assert kept_in(tmp_path) == "1.0 1"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+def test_code_that_cannot_be_kept_is_used_all_the_same(tmp_path: Path) -> None:
+    assert kept_in(tmp_path, largest=100) == "1.0 0"
+    assert kept_in(tmp_path) == "1.0 0"

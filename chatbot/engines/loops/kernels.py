@@ -5,15 +5,12 @@ Weights become float32 in the processor's registers, are multiplied and added as
 once, the weights. They are float16, which come as their bits (uint16), since Numba has float16 on GPUs alone;
 or int8, with a scale for each row (of float16, it is 1).
 
-What is compiled is kept, and made anew when the caller's file changes: whoever changes this one, without the
-others, removes their __pycache__.
-
 T tokens, D and E widths.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -21,6 +18,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from chatbot.engines.loops.keeping import Kept
 
 # Sums in any order, a product and a sum in one instruction: what it takes to add sixteen at once.
 MATH = {"reassoc", "contract", "nsz", "arcp"}
@@ -32,11 +31,11 @@ MOST = np.float32(87)  # e to the power of this is near float32's largest, of it
 
 def compiled(function: Any) -> Any:  # Any: Numba has no types
     """By Numba, at the first call; later processes find it beside the source or in the user's cache."""
-    made = partial(njit, fastmath=MATH, nogil=True, error_model="numpy")
-    try:
-        return made(cache=True)(function)
-    except RuntimeError:  # there is no folder to keep it in
-        return made()(function)
+    made: Any = njit(fastmath=MATH, nogil=True, error_model="numpy")(function)
+    kept: Any = Kept
+    with suppress(RuntimeError):  # there is no folder to keep it in
+        made._cache = kept(function)  # as cache=True does it
+    return made
 
 
 def instruction(function: Any) -> Any:  # Any: Numba has no types
