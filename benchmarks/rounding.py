@@ -16,6 +16,7 @@ import click
 import numpy as np
 from scipy.special import log_softmax
 
+from benchmarks.decoding import engines
 from chatbot.bot import Bot
 from chatbot.checkpoint import find
 from chatbot.config import from_dict
@@ -26,8 +27,6 @@ from chatbot.decoding import SamplingConfig
 from chatbot.engines.base import Engine
 from chatbot.preparation import UNCUT, Example, Examples, Figures, encode, exchanges
 
-ENGINES = "light", "onnx", "speculative", "int8", "half", "bytes"
-
 
 @click.command(help=__doc__)
 @click.argument("name")
@@ -37,7 +36,7 @@ ENGINES = "light", "onnx", "speculative", "int8", "half", "bytes"
 def main(name: str, corpus: Path, count: int, packed: str | None) -> None:
     """A table."""
     bot = Bot.load(name)
-    here = [name for name in ENGINES if bot.family == "gpt" or name not in ("speculative", "half", "bytes")]
+    here = [name for name in engines(bot) if name != "torch"]
     kinds = [(engine, bot.checkpoint.folder, engine) for engine in here]
     kinds += [("light, half precision", find(packed), "light")] if packed else []
     replies = held_out(bot, corpus, count)

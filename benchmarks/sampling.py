@@ -57,6 +57,7 @@ RULES: Mapping[str, Settings] = {
     "repetition penalty 1.2": {"repetition_penalty": 1.2},
     "presence penalty 0.5": {"presence_penalty": 0.5},
     "frequency penalty 0.5": {"frequency_penalty": 0.5},
+    "again 4": {"again": 4.0},
     "repeats as they come": {"no_repeat": 0},
     "no repeat of 3": {"no_repeat": 3},
     "no repeat of 5": {"no_repeat": 5},

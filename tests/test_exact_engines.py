@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from torch import nn
 
 from chatbot.config import to_dict
-from chatbot.engines.base import LIGHT, LOOPS, ONNX, Engine
+from chatbot.engines.base import ENGINES, LIGHT, LOOPS, ONNX, Engine
 from chatbot.engines.light import LightEngine
 from chatbot.engines.loops import HalfEngine
 from chatbot.engines.onnx import OnnxEngine, SpeculativeEngine
 from chatbot.engines.torch import TorchEngine, build
+from chatbot.errors import ChatbotError, CheckpointError
 from chatbot.models import FAMILIES
 
 V = 40
@@ -44,13 +46,14 @@ CASES = [(kind, family, v) for kind, some in VARIANTS.items() for family in some
 Made = tuple[Engine, dict[str, Any], dict[str, np.ndarray[Any, Any]]]
 
 
-def made(family: str, variant: dict[str, Any], spread: float = 0.25) -> Made:
-    """torch's engine, and the config and weights for another."""
+def made(family: str, variant: dict[str, Any], spread: float = 0.25, packed: bool = False) -> Made:
+    """torch's engine, and the config and weights for another; packed: weights that float16 can hold."""
     torch.manual_seed(0)
     model = build(family, {"vocabulary": V, **variant}).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=spread)
-        parameter.data = parameter.half().float()  # as a bot that is packed has them, for the half engine
+        if packed:
+            parameter.data = parameter.half().float()
     tensors = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
     return TorchEngine(model), {**to_dict(model.config), "vocabulary": V}, tensors
 
@@ -59,7 +62,7 @@ def made(family: str, variant: dict[str, Any], spread: float = 0.25) -> Made:
 def pair(request: pytest.FixtureRequest) -> tuple[Engine, Engine]:
     """torch's, and another with the same weights."""
     kind, family, variant = request.param
-    engine, config, tensors = made(family, variant)
+    engine, config, tensors = made(family, variant, packed=kind is HalfEngine)
     return engine, kind.load(family, config, tensors)
 
 
@@ -111,3 +114,29 @@ def test_what_was_given_is_not_overwritten_by_the_next_step(pair: tuple[Engine, 
     ours.step([6, 7, 9, 5], step.state)
     np.testing.assert_array_equal(step.logits, logits)
     np.testing.assert_array_equal(step.attention, attention)
+    alone = ours.start(PROMPTS[:1])  # of one row nothing is copied
+    logits, attention = alone.logits.copy(), alone.attention.copy()
+    ours.step([7], ours.step([6], alone.state).state)
+    np.testing.assert_array_equal(alone.logits, logits)
+    np.testing.assert_array_equal(alone.attention, attention)
+
+
+@pytest.mark.parametrize("kind", VARIANTS, ids=lambda kind: kind.__name__)
+def test_weights_that_do_not_fit_are_refused(kind: Any) -> None:
+    _, config, tensors = made("gpt", GPT[0])
+    with pytest.raises(CheckpointError, match="its weights do not fit its config"):
+        kind.load("gpt", {**config, "layers": 3}, tensors)
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "module"), [("onnx", "onnxruntime", "onnx"), ("half", "numba", "loops")]
+)
+def test_without_its_packages_a_line_says_how_to_get_them(
+    name: str, package: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"chatbot.engines.{module}")
+    with pytest.raises(ChatbotError, match="not installed") as error:
+        ENGINES.load(name)
+    assert error.value.hint
+    assert "--engine light" in error.value.hint

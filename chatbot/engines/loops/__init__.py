@@ -7,14 +7,11 @@ what either costs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
-
-import numpy as np
+from typing import Any
 
 from chatbot.engines.base import LOOPS
-from chatbot.engines.light import light_model
-from chatbot.engines.rows import RowEngine
+from chatbot.engines.light import FromLight
+from chatbot.engines.rows import RowModel
 from chatbot.errors import ChatbotError
 
 try:
@@ -24,33 +21,26 @@ except ImportError:
         "this engine needs a package that is not installed", "pip install -e '.[loops]', or --engine light"
     ) from None
 
-from chatbot.engines.loops.rounding import Rounding, halved, in_bytes
+from chatbot.engines.loops.rounding import halved, in_bytes
 
 
-class HalfEngine(RowEngine):
+class HalfEngine(FromLight):
     """An Engine around compiled loops, with weights in half precision."""
 
-    rounded: ClassVar[Rounding] = staticmethod(halved)
+    runtime, models = "Numba", LOOPS
 
-    @classmethod
-    def load(
-        cls,
-        family: str,
-        config: Mapping[str, Any],
-        tensors: Mapping[str, np.ndarray[Any, Any]],
-        device: str = "cpu",
-    ) -> Self:
-        """A model of the family with these weights. What does not fit is a CheckpointError."""
-        if family not in LOOPS:
-            raise ChatbotError(f"there are no loops for {family}", "use --engine light")
-        if device not in ("auto", "cpu"):
-            raise ChatbotError(f"the loops run on the processor, not on {device}", "use --engine torch")
-        light = light_model(family, config, tensors)
-        with np.errstate(all="ignore"):  # of weights that are no numbers the sampler says so, in one line
-            return cls(LOOPS.load(family)(light, cls.rounded))
+    @staticmethod
+    def model_of(kind: Any, light: Any) -> RowModel:  # Any: the classes that LOOPS and LIGHT name
+        """The model with the weights of the light one, in half precision."""
+        model: RowModel = kind(light, halved)
+        return model
 
 
 class BytesEngine(HalfEngine):
     """The same with weights in 8 bits, a scale for each row: half as much to read again."""
 
-    rounded: ClassVar[Rounding] = staticmethod(in_bytes)
+    @staticmethod
+    def model_of(kind: Any, light: Any) -> RowModel:
+        """The model with the weights of the light one, in bytes."""
+        model: RowModel = kind(light, in_bytes)
+        return model

@@ -140,26 +140,13 @@ def products(weight: Any, scale: Any, x: Any, y: Any) -> None:
                 ba, bb, bc, bd = ba + b * xa, bb + b * xb, bc + b * xc, bd + b * xd
                 ca, cb, cc, cd = ca + c * xa, cb + c * xb, cc + c * xc, cd + c * xd
                 da, db, dc, dd = da + d * xa, db + d * xb, dc + d * xc, dd + d * xd
-            one, two, three, four = scale[row], scale[row + 1], scale[row + 2], scale[row + 3]
-            y[t, row], y[t + 1, row], y[t + 2, row], y[t + 3, row] = aa * one, ab * one, ac * one, ad * one
-            row_ = row + 1
-            y[t, row_], y[t + 1, row_], y[t + 2, row_], y[t + 3, row_] = (
-                ba * two,
-                bb * two,
-                bc * two,
-                bd * two,
-            )
-            row_ = row + 2
-            y[t, row_], y[t + 1, row_] = ca * three, cb * three
-            y[t + 2, row_], y[t + 3, row_] = cc * three, cd * three
-            row_ = row + 3
-            y[t, row_], y[t + 1, row_], y[t + 2, row_], y[t + 3, row_] = (
-                da * four,
-                db * four,
-                dc * four,
-                dd * four,
-            )
+            y[t, row], y[t + 1, row], y[t + 2, row], y[t + 3, row] = aa, ab, ac, ad
+            y[t, row + 1], y[t + 1, row + 1], y[t + 2, row + 1], y[t + 3, row + 1] = ba, bb, bc, bd
+            y[t, row + 2], y[t + 1, row + 2], y[t + 2, row + 2], y[t + 3, row + 2] = ca, cb, cc, cd
+            y[t, row + 3], y[t + 1, row + 3], y[t + 2, row + 3], y[t + 3, row + 3] = da, db, dc, dd
     for t in range(tokens):
+        for row in range(rows):
+            y[t, row] *= scale[row]
         product(weight[rows:], scale[rows:], x[t], y[t, rows:])
     for t in range(tokens, len(x)):
         product(weight, scale, x[t], y[t])

@@ -6,14 +6,11 @@ file can be stale, or be anything but what the first one says. Rows of a batch a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
-
-import numpy as np
+from typing import Any
 
 from chatbot.engines.base import ONNX
-from chatbot.engines.light import light_model
-from chatbot.engines.rows import RowEngine, RowModel
+from chatbot.engines.light import FromLight
+from chatbot.engines.rows import RowModel
 from chatbot.errors import ChatbotError
 
 try:
@@ -25,27 +22,10 @@ except ImportError:
     ) from None
 
 
-class OnnxEngine(RowEngine):
+class OnnxEngine(FromLight):
     """An Engine around a graph."""
 
-    @classmethod
-    def load(
-        cls,
-        family: str,
-        config: Mapping[str, Any],
-        tensors: Mapping[str, np.ndarray[Any, Any]],
-        device: str = "cpu",
-    ) -> Self:
-        """A model of the family with these weights. What does not fit is a CheckpointError."""
-        if family not in ONNX:
-            raise ChatbotError(f"ONNX Runtime has no {family} here", "use --engine light")
-        if device not in ("auto", "cpu"):
-            raise ChatbotError(
-                f"ONNX Runtime runs on the processor here, not on {device}", "use --engine torch"
-            )
-        light = light_model(family, config, tensors)
-        with np.errstate(all="ignore"):  # of weights that are no numbers the sampler says so, in one line
-            return cls(cls.model_of(ONNX.load(family), light))
+    runtime, models = "ONNX Runtime", ONNX
 
     @staticmethod
     def model_of(kind: Any, light: Any) -> RowModel:  # Any: the classes that ONNX and LIGHT name
