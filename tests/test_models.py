@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from chatbot.batches import BOT, END, IGNORE, PAD, USER, Batch, padded
 from chatbot.decoding import Sampler, SamplingConfig, generate
-from chatbot.engines.torch import AnyModel, TorchEngine, build
+from chatbot.engines.torch import AnyModel, TorchEngine, build, fill
 from chatbot.errors import ConfigError
 from chatbot.models import FAMILIES
 from chatbot.models.base import ReplyModel
@@ -301,3 +301,18 @@ def test_every_size_makes_a_valid_config(family: str) -> None:
 def test_an_impossible_config_is_refused(family: str, config: dict[str, Any], what: str) -> None:
     with pytest.raises(ConfigError, match=what):
         build(family, config)
+
+
+@pytest.mark.parametrize("layers", [2, 3, 5, 6])
+def test_a_deeper_gpt_begins_as_the_one_that_it_begins_with(layers: int) -> None:
+    torch.manual_seed(0)
+    shallow, deep = (build("gpt", {**SMALL, "layers": n}, seed=n).eval() for n in (2, layers))
+    for parameter in shallow.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    weights = {name: tensor.numpy() for name, tensor in shallow.state_dict().items()}
+    fill(deep, deep.deepened(weights))
+    prompt = torch.tensor([[5, 6, 7], [8, PAD, PAD]])
+    torch.testing.assert_close(deep.start(prompt).logits, shallow.start(prompt).logits)
+    queries = [tensor for name, tensor in deep.state_dict().items() if name.endswith("query.weight")]
+    assert len(queries) == layers
+    assert len({query.sum().item() for query in queries}) == 2  # copies of the two, that can learn

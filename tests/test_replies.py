@@ -12,7 +12,7 @@ from chatbot.dialogue import Dialogue, Turn
 from chatbot.replying import Event, ReplyEnd, ReplyStart, TokenEvent
 from chatbot.terminal import replies
 from chatbot.terminal.text import UNSAFE, escaped, printable
-from chatbot.terminal.wrapping import Wrapped
+from chatbot.terminal.wrapping import Wrapped, broken
 from tests.fakes import ScriptedResponder, scripted_bot
 
 HELLO = Dialogue((Turn("user", "hello"),))
@@ -98,6 +98,15 @@ def test_lines_are_broken_between_words_and_never_within() -> None:
         "back.",
     ]
     assert "".join(wrapped(["a" * 9, " b", " c"], 10)) == "a" * 9 + "\nb c"
+
+
+def test_whole_lines_that_come_in_pieces_are_broken_between_words() -> None:
+    written: list[str] = []
+    write = broken(written.append, lambda: 10)
+    for text in ["I'll be ri", "ght", " back.", "\n", "\n", "Not", "hing\nmore\n"]:
+        write(text)
+    assert "".join(written) == "I'll be\nright\nback.\n\nNothing\nmore\n"
+    assert written[0] == "I'll"  # a word is there as soon as it is whole
 
 
 def test_what_is_longer_than_a_line_is_left_to_the_terminal() -> None:

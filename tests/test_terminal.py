@@ -595,3 +595,9 @@ def test_a_bot_that_is_not_there_is_one_line_and_code_1(start: Open) -> None:
     screen = start("owl")
     assert screen.ended() == 1
     assert screen.shown == ["Error: there is no bot 'owl'", "known: parrot"]
+
+
+def test_one_reply_on_a_narrow_terminal_is_broken_between_words(start: Open) -> None:
+    screen = start("-p", "hi", said=["I am only a small parrot in a cage."], columns=16)
+    screen.wait_for("cage.")
+    assert [line for line in screen.lines if line][-3:] == ["I am only a", "small parrot in", "a cage."]

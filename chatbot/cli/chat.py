@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -21,7 +22,7 @@ from chatbot.decoding import STYLES, SamplingConfig, styled
 from chatbot.engines.base import ENGINES
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
-from chatbot.terminal import batch, typeahead
+from chatbot.terminal import batch, replies, typeahead
 from chatbot.terminal.text import printable
 
 if TYPE_CHECKING:
@@ -151,7 +152,11 @@ def chat(
     if as_json and isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1, whatever the locale
     show, tell = partial(_show_attention, bot) if attention else None, _tell if verbose else None
-    write = _write if stream or as_json else _by_line
+    write: replies.Write = _write if stream or as_json else _by_line
+    if _is_terminal(sys.stdout) and not as_json:
+        from chatbot.terminal.wrapping import broken
+
+        write = broken(write, lambda: shutil.get_terminal_size().columns)
     batch.answer(prompts, bot.responder, write, show, tell, turns, as_json)
 
 

@@ -20,12 +20,12 @@ from chatbot.sizes import size_named
 if TYPE_CHECKING:
     from chatbot.checkpoint import BotConfig, Checkpoint
     from chatbot.corpus import Corpus
+    from chatbot.models.config import ModelConfig
     from chatbot.preparation import Prepared
     from chatbot.training import Trainer, TrainingConfig
     from chatbot.training.world import World
 
 FOLDER = Path("checkpoints")
-FREE = {"dropout"}  # settings of a family that a bot's weights do not depend on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,7 @@ def trainer_of(job: Job, world: World) -> Trainer:
     config, training = job.config, training_of(job.config)
     model = build(config.family, config.model, training.seed)
     if job.origin:
-        fill(model, Checkpoint.load(job.origin).weights().tensors)
+        fill(model, model.deepened(Checkpoint.load(job.origin).weights().tensors))
     return Trainer(
         model.to(choose_device(job.device)),
         Checkpoint(job.folder, config, job.prepared.tokenizer),
@@ -195,10 +195,7 @@ def new_config(request: Request, family: str, prepared: Prepared) -> BotConfig:
 
 def _begun_from(origin: Checkpoint, request: Request, prepared: Prepared) -> BotConfig:
     """The same bot, to learn from another corpus; sections that a model cannot change stay as they are."""
-    from chatbot.checkpoint import CONFIG, FORMAT
-
-    family = FAMILIES.load(origin.config.family).Config
-    model = override(from_dict(family, origin.config.model, CONFIG), request.settings[origin.config.family])
+    from chatbot.checkpoint import FORMAT
 
     training = wanted(request, "training")
     if "gentle" not in request.settings["training"]:
@@ -207,7 +204,7 @@ def _begun_from(origin: Checkpoint, request: Request, prepared: Prepared) -> Bot
         origin.config,
         format=FORMAT,
         origin=origin.name,
-        model=to_dict(model),
+        model=to_dict(_begun_model(origin, request)),
         training=to_dict(training),
         sampling=to_dict(wanted(request, "sampling")),
         examples=to_dict(wanted(request, "examples")),
@@ -216,17 +213,32 @@ def _begun_from(origin: Checkpoint, request: Request, prepared: Prepared) -> Bot
 
 
 def origin_of(name: str, families: Sequence[str], request: Request) -> Checkpoint:
-    """The bot to begin from. What it is cannot be changed by a training, so settings of it are refused."""
+    """The bot to begin from. What a training cannot change of it is refused."""
     from chatbot.checkpoint import Checkpoint, find
 
     origin = Checkpoint.load(find(name))
     family = origin.config.family
     if families and tuple(families) != (family,):
         raise ConfigError(f"{origin.name} is a {family}", f"leave out --model, or say --model {family}")
-    fixed = next((owner for owner in (family, "tokenizer") if {*request.settings[owner]} - FREE), None)
+    free = {family: FAMILIES.load(family).changes_later, "tokenizer": frozenset[str]()}
+    fixed = next((owner for owner in free if {*request.settings[owner]} - free[owner]), None)
     if fixed or request.asked_size:
         raise ConfigError(
             f"{origin.name} has its size, its tokenizer and its {family}'s settings already",
             "leave out " + (f"--set {fixed}..." if fixed else "--size"),
         )
+    if _begun_model(origin, request).layers < (layers := origin.config.model["layers"]):
+        raise ConfigError(
+            f"{origin.name} has {layers} layers: what begins from it cannot have fewer",
+            f"--set {family}.layers={layers}, or more; or train without --from",
+        )
     return origin
+
+
+def _begun_model(origin: Checkpoint, request: Request) -> ModelConfig:
+    """The model of what begins from there."""
+    from chatbot.checkpoint import CONFIG
+
+    family = origin.config.family
+    before: ModelConfig = from_dict(FAMILIES.load(family).Config, origin.config.model, CONFIG)
+    return override(before, request.settings[family], family)

@@ -21,9 +21,9 @@ from chatbot.engines.base import Precision, Step
 from chatbot.errors import ChatbotError, CheckpointError, ConfigError
 from chatbot.models import FAMILIES
 from chatbot.models import base as models
+from chatbot.models.base import Tensors
 from chatbot.tokenizer import PAD
 
-Tensors = Mapping[str, np.ndarray[Any, Any]]
 AnyModel = models.ReplyModel[Any, Any]  # Any: engines serve every family
 
 

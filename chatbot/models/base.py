@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,6 +20,7 @@ from chatbot.batches import BOT, IGNORE, PairBatch, StreamBatch
 from chatbot.models.config import ModelConfig
 from chatbot.models.loss import output_loss
 
+Tensors = Mapping[str, NDArray[Any]]  # weights by name, as a checkpoint has them
 S = TypeVar("S", bound="State")
 B = TypeVar("B", PairBatch, StreamBatch)
 
@@ -95,6 +97,8 @@ class ReplyModel(nn.Module, Generic[B, S]):
     # AdamW's highest at a width of 256, unless the training says otherwise: see `peak_rate`.
     learning_rate: ClassVar[float]
     learns_prompt: ClassVar[bool] = False  # whether one example can teach a whole dialogue
+    # Settings that a bot which begins with another's weights may have for itself.
+    changes_later: ClassVar[frozenset[str]] = frozenset({"dropout"})
     again: ClassVar[float] = (
         0.0  # dropout for a training that goes through a large corpus many times; 0: its own
     )
@@ -138,6 +142,10 @@ class ReplyModel(nn.Module, Generic[B, S]):
     @abstractmethod
     def predict(self, batch: B) -> tuple[Tensor, Tensor]:
         """What the output layer reads, (B, T, D), and the targets, (B, T), IGNORE where there is none."""
+
+    def deepened(self, weights: Tensors) -> Tensors:
+        """The weights of a bot of this family, for this one, which may have more layers if its family can."""
+        return weights
 
     @abstractmethod
     def output_layer(self) -> tuple[Tensor, Tensor | None]:

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chatbot.batches import PAD, StreamBatch
-from chatbot.models.base import ReplyModel, State, Trace, given
+from chatbot.models.base import ReplyModel, State, Tensors, Trace, given
 from chatbot.models.blocks import Block, rotation
 from chatbot.models.config import GPTConfig
 
+WRITES = ("out.weight", "down.weight")  # the matrices by which a block writes into the residual stream
 ROOM = 64  # positions by which a full cache grows
 
 
@@ -49,6 +50,7 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
     learning_rate = 2e-3
     batch = StreamBatch
     learns_prompt = True
+    changes_later = ReplyModel.changes_later | {"layers"}
     again = 0.1
 
     def __init__(self, config: GPTConfig) -> None:
@@ -70,6 +72,23 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
     @property
     def stack(self) -> Iterable[nn.Module]:
         return self.blocks
+
+    def deepened(self, weights: Tensors) -> Tensors:
+        """Behind each block come copies of it that add nothing yet (Wu et al. 2024, LLaMA Pro, section 3.2).
+
+        So it begins with the very replies of the bot that has fewer blocks.
+        """
+        before = sum(name.endswith(".down.weight") for name in weights)
+        deeper = {name: array for name, array in weights.items() if not name.startswith("blocks.")}
+        last = -1
+        for i in range(self.config.layers):
+            source = i * before // self.config.layers
+            for name in (name for name in weights if name.startswith(f"blocks.{source}.")):
+                silent = source == last and name.endswith(WRITES)
+                found = weights[name] * 0 if silent else weights[name]
+                deeper[name.replace(str(source), str(i), 1)] = found
+            last = source
+        return deeper
 
     def predict(self, batch: StreamBatch) -> tuple[Tensor, Tensor]:
         positions = torch.arange(batch.tokens.size(1), device=batch.tokens.device)[None]
@@ -142,7 +161,7 @@ class GPT(ReplyModel[StreamBatch, GPTState]):
         """Normal, std 0.02 (GPT-2); 1/sqrt(2N) of it where a block writes into the residual stream."""
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
-                inward = name.endswith(("out.weight", "down.weight"))
+                inward = name.endswith(WRITES)
                 scale = 1 / math.sqrt(2 * self.config.layers) if inward else 1.0
                 nn.init.normal_(parameter, std=0.02 * scale)
 

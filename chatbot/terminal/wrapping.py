@@ -59,6 +59,22 @@ class Wrapped:
         return cell_len(self._word) > len(self._word)
 
 
+def broken(write: Write, width: Callable[[], int]) -> Write:
+    """For whole lines that come in pieces: written as before, but broken between words."""
+    line = Wrapped(write, width)
+
+    def add(text: str) -> None:
+        words, end, rest = text.partition("\n")
+        line.add(words)
+        if end:
+            line.end()
+            line.moved()
+            write(end)
+            add(rest)
+
+    return add
+
+
 class Listed:
     """Things in a row, on as many lines as it takes: none is broken, a piece is not parted from its number.
 
