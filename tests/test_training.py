@@ -442,7 +442,7 @@ def test_the_best_weights_and_the_last_are_both_kept(make: Make) -> None:
 
 
 def test_it_stops_early_when_validation_no_longer_improves(make: Make) -> None:
-    trainer = make(steps=24, evaluations=12, patience=2)
+    trainer = make(steps=24, evaluations=12, patience=2, warmup_steps=0)
     events = [event for event, _ in with_figures(trainer, 5.0, 4.0, 4.0, 4.5)]
     assert events[-1] == Stopped("early", 8, events[-1].seconds, 4, 4.0)  # type: ignore[union-attr]
     assert trainer.checkpoint.weights().header["step"] == 4
@@ -450,10 +450,17 @@ def test_it_stops_early_when_validation_no_longer_improves(make: Make) -> None:
 
 
 def test_patience_counts_from_the_last_improvement(make: Make) -> None:
-    trainer = make(steps=12, evaluations=6, patience=2)
+    trainer = make(steps=12, evaluations=6, patience=2, warmup_steps=0)
     events = [event for event, _ in with_figures(trainer, 5.0, 6.0, 4.0, 6.0, 3.0, 6.0)]
     assert isinstance(events[-1], Stopped)
     assert (events[-1].reason, events[-1].step) == ("finished", 12)
+
+
+def test_what_was_good_before_the_learning_rate_rose_is_not_waited_for(make: Make) -> None:
+    trainer = make(steps=24, evaluations=12, patience=2)  # it rises for 8 steps
+    events = [event for event, _ in with_figures(trainer, 1.0, 5.0, 5.0, 6.0, 5.0, 4.0, 5.0, 4.0)]
+    assert events[-1] == Stopped("early", 16, events[-1].seconds, 2, 1.0)  # type: ignore[union-attr]
+    assert trainer.checkpoint.weights().header["step"] == 2
 
 
 # going on

@@ -29,10 +29,10 @@ def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
         (1 + math.cos(math.pi * along)) / 2 if config.schedule == "cosine" else min(1.0, (1 - along) / FALL)
     )
     share = config.final_rate + (1 - config.final_rate) * high
-    return config.learning_rate * share * _risen(config, step, progress)
+    return config.learning_rate * share * risen(config, step, progress)
 
 
-def _risen(config: TrainingConfig, step: int, progress: float) -> float:
+def risen(config: TrainingConfig, step: int, progress: float) -> float:
     """The warm-up, 0 to 1: by share and by steps, whichever is slower.
 
     Adam knows the size of a gradient only after some steps: at the full rate before that, a training goes

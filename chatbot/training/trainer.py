@@ -43,7 +43,7 @@ from chatbot.training.events import (
     Stopped,
 )
 from chatbot.training.memory import check, keep_freed, training_memory
-from chatbot.training.optimization import learning_rate, most_epochs, optimizer, peak_rate
+from chatbot.training.optimization import learning_rate, most_epochs, optimizer, peak_rate, risen
 from chatbot.training.world import World, part, run_id, whole
 
 SPIKE = 10.0  # a gradient so many times as long as usual is not followed
@@ -67,7 +67,8 @@ class Position:
     evaluations: int = 0
     best: float = math.inf  # nats per word
     best_step: int = 0
-    since_best: int = 0
+    lowest: float = math.inf  # nats per word, since the learning rate has risen
+    since_best: int = 0  # validations after the lowest
     done: bool = False
     targets: int = 0  # learned since the beginning
     nats: float = 0.0  # of the steps since the last validation, all targets together
@@ -82,7 +83,7 @@ class Position:
             value: Any = getattr(self, item.name)
             kind = type(item.default)
             fits = type(value) is kind or (kind is float and type(value) is int)
-            endless = kind is float and item.name != "best" and math.isinf(value)
+            endless = kind is float and item.name not in ("best", "lowest") and math.isinf(value)
             if not fits or endless or not value >= 0:  # nor NaN
                 raise ValueError(f"{item.name} is {value!r}")
 
@@ -315,7 +316,7 @@ class Trainer:
                 "train again with a lower --set training.learning_rate",
             )
         best = figures.nats_per_word < self.at.best
-        self.at.since_best = 0 if best else self.at.since_best + 1
+        self._count(figures.nats_per_word)
         if best:
             self.at.best, self.at.best_step = figures.nats_per_word, self.at.step
         self.at.evaluations = max(self.at.evaluations + 1, int(self._progress() * self.config.evaluations))
@@ -330,6 +331,17 @@ class Trainer:
         self._evaluated_at, self._evaluated_step = self._clock(began), self.at.step
         self._evaluation_took = self._evaluated_at - start
         yield self._save(best)
+
+    def _count(self, nats: float) -> None:
+        """How long it has not been getting better: from when the learning rate has risen.
+
+        What begins with the weights of a bot is at its best before that, and again only at the end.
+        """
+        if risen(self.config, self.at.step, self._progress()) < 1:
+            self.at.lowest, self.at.since_best = math.inf, 0
+            return
+        self.at.since_best = 0 if nats < self.at.lowest else self.at.since_best + 1
+        self.at.lowest = min(self.at.lowest, nats)
 
     def _log(self, figures: dict[str, float]) -> None:
         """A line of metrics.jsonl; loss: of the steps since the line before, nats per target token."""
@@ -436,7 +448,9 @@ class Trainer:
         self.at = Position(**header["position"])
         self.at.check()
         if not has_weights:  # lost: the next validation writes them again
-            self.at = dataclasses.replace(self.at, best=math.inf, best_step=0, since_best=0, done=False)
+            self.at = dataclasses.replace(
+                self.at, best=math.inf, best_step=0, lowest=math.inf, since_best=0, done=False
+            )
         if self.config.precision == "auto":  # a busy machine could measure otherwise this time
             self.precision = header["precision"]
         self.batches.epoch = self.at.epoch
