@@ -51,7 +51,9 @@ class TrainingConfig:
     label_smoothing: float = setting(0.0, "the share of each target spread over all tokens")
     evaluations: int = setting(20, "how often to validate during the training")
     validation: int = setting(2000, "exchanges of the validation split to use; 0 for all of it")
-    patience: int = setting(8, "stop after so many validations without improvement, the learning rate once risen; 0 never stops early")
+    patience: int = setting(
+        8, "after the warm-up, stop when so many validations were no better; 0 never stops early"
+    )
     precision: Precision = setting(
         "auto", "of products: auto takes bfloat16 where it is faster; weights are always float32"
     )
