@@ -30,6 +30,7 @@ NEWCOMERS = (
     ("Newcomers again", "newcomer3.txt", "-newcomer3"),
     ("Fresh newcomers", "newcomer4.txt", "-newcomer4"),
     ("The newest newcomers", "newcomer5.txt", "-newcomer5"),
+    ("A sixth newcomer", "newcomer6.txt", "-newcomer6"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
