@@ -227,7 +227,7 @@ def origin_of(name: str, families: Sequence[str], request: Request) -> Checkpoin
             f"{origin.name} has its size, its tokenizer and its {family}'s settings already",
             "leave out " + (f"--set {fixed}..." if fixed else "--size"),
         )
-    if _begun_model(origin, request).layers < (layers := origin.config.model["layers"]):
+    if _begun_model(origin, request).layers < (layers := _model_of(origin).layers):
         raise ConfigError(
             f"{origin.name} has {layers} layers: what begins from it cannot have fewer",
             f"--set {family}.layers={layers}, or more; or train without --from",
@@ -237,8 +237,12 @@ def origin_of(name: str, families: Sequence[str], request: Request) -> Checkpoin
 
 def _begun_model(origin: Checkpoint, request: Request) -> ModelConfig:
     """The model of what begins from there."""
+    family = origin.config.family
+    return override(_model_of(origin), request.settings[family], family)
+
+
+def _model_of(origin: Checkpoint) -> ModelConfig:
     from chatbot.checkpoint import CONFIG
 
-    family = origin.config.family
-    before: ModelConfig = from_dict(FAMILIES.load(family).Config, origin.config.model, CONFIG)
-    return override(before, request.settings[family], family)
+    model: ModelConfig = from_dict(FAMILIES.load(origin.config.family).Config, origin.config.model, CONFIG)
+    return model
