@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -40,18 +41,24 @@ class Nearest:
         self._of_prompts = self._vectors.transform(prompts)
 
     @classmethod
-    def of(cls, corpus: Corpus, cleaning: CleaningConfig, split_by: str, progress: Progress) -> Nearest:
-        """The exchanges of a corpus's training part, cleaned and divided as for the training."""
+    def of(
+        cls,
+        corpus: Corpus,
+        cleaning: CleaningConfig,
+        split_by: str,
+        progress: Progress,
+        speaker: str = "",
+    ) -> Nearest:
+        """The exchanges of a corpus's training part, cleaned and divided as for the training.
+
+        speaker: those with this one's replies alone, if they are what was learned and some are there.
+        """
         train = split(clean(counted(corpus, progress), cleaning, corpus.report), split_by).train
-        pairs = [
-            (before.text, reply.text)
-            for dialogue in train
-            for before, reply in zip(dialogue.turns, dialogue.turns[1:], strict=False)
-        ]
+        every = [pair for dialogue in train for pair in pairwise(dialogue.turns)]
+        pairs = [pair for pair in every if pair[1].speaker == speaker] or every
         if not pairs:
             raise CorpusError(f"{corpus.path} holds no exchange to compare with")
-        prompts, replies = zip(*pairs, strict=True)
-        return cls(prompts, replies)
+        return cls([before.text for before, _ in pairs], [reply.text for _, reply in pairs])
 
     def find(self, prompt: str, reply: str) -> Found:
         """The nearest exchange to this one; of equals, the first."""

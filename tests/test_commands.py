@@ -541,6 +541,21 @@ def test_why_shows_the_nearest_exchange_of_the_training_part(session: Session, t
     assert re.search("> hello [0-9]+\nHi.\n1 of the reply's 1 words are the same", shown)
 
 
+@pytest.mark.parametrize(("speaker", "nearest"), [("B", "> hi\nHi, hello."), ("C", "> hello there\nHi.")])
+def test_why_shows_what_the_bot_s_side_said_to_a_bot_that_learned_it_alone(
+    session: Session, tmp_path: Path, speaker: str, nearest: str
+) -> None:
+    talks = [["hi", "Hi, hello.", f"so {n}", "hello there", "Hi.", "Well."] for n in range(20)]
+    lines = [{"turns": [{"speaker": "AB"[i % 2], "text": t} for i, t in enumerate(talk)]} for talk in talks]
+    (tmp_path / "talks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    object.__setattr__(session.bot.checkpoint.config, "corpus", {"name": "talks"})
+    responder = session.bot.responder
+    object.__setattr__(responder, "examples", replace(responder.examples, speaker=speaker))
+    talked(session, "hello there")
+    commands.run(session, f"/why {tmp_path}/talks.jsonl")
+    assert nearest in printed(session)
+
+
 def test_explain_takes_a_piece_apart() -> None:
     console = Console(file=StringIO(), width=80, color_system=None)
     session = Session.of(scripted_bot("Hi."), console)

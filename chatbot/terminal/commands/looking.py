@@ -183,6 +183,7 @@ def _nearest(session: Session, named: str) -> Nearest:
         from chatbot.terminal.stages import track
 
     facts = session.replier.checkpoint.config.corpus
+    speaker = session.replier.responder.examples.speaker
     name = str(facts.get("name", ""))
     places = [files.named(named)] if named else _places(name)
     place = next((place for place in places if files.exists(place)), None)
@@ -193,4 +194,5 @@ def _nearest(session: Session, named: str) -> Nearest:
         )
     cleaning = from_dict(CleaningConfig, facts.get("cleaning", {}), "cleaning")
     with track("reading what it learned from", console=session.console) as progress:
-        return Nearest.of(open_corpus(place), cleaning, str(facts.get("split", DEFAULT_SPLIT)), progress)
+        divided = str(facts.get("split", DEFAULT_SPLIT))
+        return Nearest.of(open_corpus(place), cleaning, divided, progress, speaker)
