@@ -31,6 +31,7 @@ NEWCOMERS = (
     ("Fresh newcomers", "newcomer4.txt", "-newcomer4"),
     ("The newest newcomers", "newcomer5.txt", "-newcomer5"),
     ("A sixth newcomer", "newcomer6.txt", "-newcomer6"),
+    ("A seventh newcomer", "newcomer7.txt", "-newcomer7"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
