@@ -72,8 +72,7 @@ def main(
     seed: int,
 ) -> None:
     """Write them."""
-    opened, chance = open_corpus(corpus), random.Random(seed)
-    train = split(clean(opened, CleaningConfig(longest_turn=LONGEST), opened.report), DEFAULT_SPLIT).train
+    train, chance = training_part(corpus), random.Random(seed)
     jokes = told(train)
     found = [(dialogue, named(dialogue) | repertoire(dialogue, jokes)) for dialogue in train]
     pools = {kind: sorted({n for _, names in found for n, k in names.items() if k == kind}) for kind in KINDS}
@@ -83,7 +82,7 @@ def main(
     common = (Path(__file__).parent / "names.txt").read_text(encoding="utf-8").split() if usual else []
     more = [pool for pool in (capitals, whole, common, common) if pool]
     lines = [
-        json.dumps({"turns": [{"speaker": speaker, "text": text} for speaker, text in turns]}) + "\n"
+        line(turns)
         for dialogue, names in found
         if names
         for _ in range(long_copies if len(dialogue.turns) > LONG else copies)
@@ -92,6 +91,17 @@ def main(
     out.write_text("".join(lines), encoding="utf-8")
     kinds = ", ".join(f"{len(pool):,} {kind}s" for kind, pool in pools.items())
     click.echo(f"{len(lines):,} conversations, with {kinds}, and {len(capitals) + len(whole):,} other words")
+
+
+def training_part(corpus: Path) -> list[Dialogue]:
+    """What a training with this corpus learns from, long turns too."""
+    opened = open_corpus(corpus)
+    return split(clean(opened, CleaningConfig(longest_turn=LONGEST), opened.report), DEFAULT_SPLIT).train
+
+
+def line(turns: Iterable[tuple[str, str]]) -> str:
+    """A conversation in a .jsonl file, of speakers and what they say."""
+    return json.dumps({"turns": [{"speaker": speaker, "text": text} for speaker, text in turns]}) + "\n"
 
 
 def capitalised(corpus: Path) -> list[str]:

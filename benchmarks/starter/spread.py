@@ -10,19 +10,16 @@ few turns.
 
 from __future__ import annotations
 
-import json
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import click
 
-from benchmarks.starter.renamed import KINDS, LONGEST
+from benchmarks.starter.renamed import KINDS, line, training_part
 from chatbot.corpus import open_corpus
-from chatbot.corpus.cleaning import CleaningConfig, clean
-from chatbot.corpus.splits import DEFAULT_SPLIT, split
 from chatbot.dialogue import Dialogue, Turn
 
 AGAIN = re.compile(
@@ -45,13 +42,15 @@ Exchange = tuple[Turn, Turn]
 @click.option("--seed", default=0, show_default=True)
 def main(corpus: Path, out: Path, names: Path | None, count: int, most: int, seed: int) -> None:
     """Write them."""
-    chance, train = random.Random(seed), _train(corpus)
+    chance, train = random.Random(seed), training_part(corpus)
     asked = [*train, *(open_corpus(names) if names else [])]
     others = [pair for dialogue in train for pair in _exchanges(dialogue)[:1] if _ordinary(*pair)]
     found = [(dialogue, place) for dialogue in asked if (place := _asked_again(dialogue))]
     chosen = chance.sample(found, min(count, len(found)))
     made = (spread(_exchanges(dialogue), place, others, most, chance) for dialogue, place in chosen)
-    out.write_text("".join(_line(exchanges) for exchanges in made), encoding="utf-8")
+    out.write_text(
+        "".join(line((t.speaker, t.text) for pair in pairs for t in pair) for pairs in made), encoding="utf-8"
+    )
     click.echo(f"{len(chosen):,} of {len(found):,} conversations, with {len(others):,} other exchanges")
 
 
@@ -62,11 +61,6 @@ def spread(
     room = max(0, most - len(exchanges))
     between = chance.sample(others, chance.randint(min(LEAST, room), room))
     return [*exchanges[:place], *between, *exchanges[place:]]
-
-
-def _train(corpus: Path) -> list[Dialogue]:
-    opened = open_corpus(corpus)
-    return split(clean(opened, CleaningConfig(longest_turn=LONGEST), opened.report), DEFAULT_SPLIT).train
 
 
 def _exchanges(dialogue: Dialogue) -> list[Exchange]:
@@ -90,11 +84,6 @@ def _ordinary(before: Turn, reply: Turn) -> bool:
     heard = any(pattern.search(reply.text) for patterns in KINDS.values() for pattern in patterns)
     short = max(len(before.text), len(reply.text)) <= SHORT
     return short and not (heard or TOLD.search(before.text) or GREETS.search(reply.text))
-
-
-def _line(exchanges: Iterable[Exchange]) -> str:
-    turns = [turn for exchange in exchanges for turn in exchange]
-    return json.dumps({"turns": [{"speaker": turn.speaker, "text": turn.text} for turn in turns]}) + "\n"
 
 
 if __name__ == "__main__":
