@@ -1,0 +1,43 @@
+"""The mean of bots: the middle of their weights, a bot that loads, and none where they differ in shape."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+
+from benchmarks.starter.average import WEIGHTS, average, main
+from chatbot import Bot
+
+SHIPPED = Path(__file__).parent.parent / "checkpoints"
+
+
+def test_it_is_the_middle_in_float32() -> None:
+    one, other = (torch.full((2, 3), value, dtype=torch.bfloat16) for value in (1.0, 4.0))
+    mean = average([{"w": one}, {"w": other}, {"w": other}])["w"]
+    assert mean.dtype == torch.float32
+    assert torch.equal(mean, torch.full((2, 3), 3.0))
+
+
+def test_the_mean_of_a_bot_with_itself_is_that_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(SHIPPED / "starter-gpt", tmp_path / "checkpoints" / "one-gpt")
+    done = CliRunner().invoke(main, ["one-gpt", "one-gpt", "mean-gpt"])
+    assert done.exit_code == 0, done.output
+    one, mean = (load_file(tmp_path / "checkpoints" / name / WEIGHTS) for name in ("one-gpt", "mean-gpt"))
+    assert all(torch.equal(one[name].float(), mean[name]) for name in one)
+    assert Bot.load("mean-gpt").reply("hi", temperature=0.0).text  # its checksum is right
+
+
+def test_bots_of_other_shapes_have_no_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("starter-gpt", "starter-seq2seq"):
+        shutil.copytree(SHIPPED / name, tmp_path / "checkpoints" / name)
+    done = CliRunner().invoke(main, ["starter-gpt", "starter-seq2seq", "mean-gpt"])
+    assert done.exit_code == 1
+    assert "not the same" in done.output
+    assert not (tmp_path / "checkpoints" / "mean-gpt").exists()
