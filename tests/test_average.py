@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from benchmarks.starter.average import WEIGHTS, average, main
+from benchmarks.starter.average import STATE, WEIGHTS, average, main
 from chatbot import Bot
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
@@ -31,6 +31,19 @@ def test_the_mean_of_a_bot_with_itself_is_that_bot(tmp_path: Path, monkeypatch: 
     one, mean = (load_file(tmp_path / "checkpoints" / name / WEIGHTS) for name in ("one-gpt", "mean-gpt"))
     assert all(torch.equal(one[name].float(), mean[name]) for name in one)
     assert Bot.load("mean-gpt").reply("hi", temperature=0.0).text  # its checksum is right
+
+
+def test_of_some_the_last_weights_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(SHIPPED / "starter-gpt", tmp_path / "checkpoints" / "one-gpt")
+    folder = tmp_path / "checkpoints" / "one-gpt"
+    last = {name: weight.float() + 1 for name, weight in load_file(folder / WEIGHTS).items()}
+    save_file({f"model.{name}": weight for name, weight in last.items()}, folder / STATE)
+    done = CliRunner().invoke(main, ["one-gpt", "last-gpt", "--last", "one-gpt"])
+    assert done.exit_code == 0, done.output
+    made = load_file(tmp_path / "checkpoints" / "last-gpt" / WEIGHTS)
+    assert all(torch.equal(last[name], made[name]) for name in last)
+    assert not (tmp_path / "checkpoints" / "last-gpt" / STATE).exists()
 
 
 def test_bots_of_other_shapes_have_no_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
     python -m benchmarks.starter.average eleventh-gpt twelfth-gpt mean-gpt
 
 The bots have to be of one training: each begun with another one's weights. The last name is the new bot's.
+With --last, of that bot its last weights, not those that its validation chose: they come too early where it was
+begun with a bot that had learned what it is validated on.
 """
 
 from __future__ import annotations
@@ -18,23 +20,32 @@ from safetensors.torch import load_file, save_file
 
 from chatbot.checkpoint import checksum
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, STATE = "model.safetensors", "training.safetensors"
 
 
 @click.command(help=__doc__)
 @click.argument("bots", nargs=-1, required=True)
-def main(bots: tuple[str, ...]) -> None:
+@click.option("--last", multiple=True, metavar="BOT", help="Of these, the last weights.")
+def main(bots: tuple[str, ...], last: tuple[str, ...]) -> None:
     """Write it beside them, in checkpoints/."""
     *sources, made = (Path("checkpoints") / name for name in bots)
-    weights = [load_file(source / WEIGHTS) for source in sources]
+    weights = [
+        last_weights(source) if source.name in last else load_file(source / WEIGHTS) for source in sources
+    ]
     if any(_shapes(each) != _shapes(weights[0]) for each in weights):
         raise click.ClickException("the weights of these bots are not the same in name and shape")
     mean = average(weights)
-    shutil.copytree(sources[-1], made, ignore=shutil.ignore_patterns("training.safetensors"))
+    shutil.copytree(sources[-1], made, ignore=shutil.ignore_patterns(STATE))
     with safe_open(sources[-1] / WEIGHTS, "pt") as file:
         facts = json.loads(file.metadata()["chatbot"])
     facts["checksum"] = checksum({name: tensor.numpy() for name, tensor in mean.items()})
     save_file(mean, made / WEIGHTS, {"chatbot": json.dumps(facts)})
+
+
+def last_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Those with which `--resume` would go on."""
+    kept, mark = load_file(folder / STATE), "model."
+    return {name.removeprefix(mark): kept[name] for name in kept if name.startswith(mark)}
 
 
 def average(weights: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
