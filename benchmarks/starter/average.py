@@ -3,8 +3,8 @@
     python -m benchmarks.starter.average eleventh-gpt twelfth-gpt mean-gpt
 
 The bots have to be of one training: each begun with another one's weights. The last name is the new bot's.
-With --last, of that bot its last weights, not those that its validation chose: they come too early where it was
-begun with a bot that had learned what it is validated on.
+With --last, of that bot its last weights, not those that its validation chose: these come too early where it
+began with a bot that had learned what it is validated on.
 """
 
 from __future__ import annotations
