@@ -10,8 +10,9 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
-from benchmarks.starter.average import STATE, WEIGHTS, average, main
+from benchmarks.starter.average import average, main
 from chatbot import Bot
+from chatbot.checkpoint import MODEL, TRAINING
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints"
 
@@ -28,7 +29,7 @@ def test_the_mean_of_a_bot_with_itself_is_that_bot(tmp_path: Path, monkeypatch: 
     shutil.copytree(SHIPPED / "starter-gpt", tmp_path / "checkpoints" / "one-gpt")
     done = CliRunner().invoke(main, ["one-gpt", "one-gpt", "mean-gpt"])
     assert done.exit_code == 0, done.output
-    one, mean = (load_file(tmp_path / "checkpoints" / name / WEIGHTS) for name in ("one-gpt", "mean-gpt"))
+    one, mean = (load_file(tmp_path / "checkpoints" / name / MODEL) for name in ("one-gpt", "mean-gpt"))
     assert all(torch.equal(one[name].float(), mean[name]) for name in one)
     assert Bot.load("mean-gpt").reply("hi", temperature=0.0).text  # its checksum is right
 
@@ -37,13 +38,13 @@ def test_of_some_the_last_weights_are_taken(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     shutil.copytree(SHIPPED / "starter-gpt", tmp_path / "checkpoints" / "one-gpt")
     folder = tmp_path / "checkpoints" / "one-gpt"
-    last = {name: weight.float() + 1 for name, weight in load_file(folder / WEIGHTS).items()}
-    save_file({f"model.{name}": weight for name, weight in last.items()}, folder / STATE)
+    last = {name: weight.float() + 1 for name, weight in load_file(folder / MODEL).items()}
+    save_file({f"model.{name}": weight for name, weight in last.items()}, folder / TRAINING)
     done = CliRunner().invoke(main, ["one-gpt", "last-gpt", "--last", "one-gpt"])
     assert done.exit_code == 0, done.output
-    made = load_file(tmp_path / "checkpoints" / "last-gpt" / WEIGHTS)
+    made = load_file(tmp_path / "checkpoints" / "last-gpt" / MODEL)
     assert all(torch.equal(last[name], made[name]) for name in last)
-    assert not (tmp_path / "checkpoints" / "last-gpt" / STATE).exists()
+    assert not (tmp_path / "checkpoints" / "last-gpt" / TRAINING).exists()
 
 
 def test_bots_of_other_shapes_have_no_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,3 +55,9 @@ def test_bots_of_other_shapes_have_no_mean(tmp_path: Path, monkeypatch: pytest.M
     assert done.exit_code == 1
     assert "not the same" in done.output
     assert not (tmp_path / "checkpoints" / "mean-gpt").exists()
+
+
+def test_the_last_weights_are_those_of_a_bot_that_is_averaged() -> None:
+    done = CliRunner().invoke(main, ["one-gpt", "mean-gpt", "--last", "other-gpt"])
+    assert done.exit_code == 1
+    assert "not among the bots: other-gpt" in done.output

@@ -18,9 +18,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from chatbot.checkpoint import checksum
-
-WEIGHTS, STATE = "model.safetensors", "training.safetensors"
+from chatbot.checkpoint import MODEL, TRAINING, checksum
 
 
 @click.command(help=__doc__)
@@ -29,22 +27,24 @@ WEIGHTS, STATE = "model.safetensors", "training.safetensors"
 def main(bots: tuple[str, ...], last: tuple[str, ...]) -> None:
     """Write it beside them, in checkpoints/."""
     *sources, made = (Path("checkpoints") / name for name in bots)
+    if stray := set(last) - {source.name for source in sources}:
+        raise click.ClickException(f"not among the bots: {', '.join(sorted(stray))}")
     weights = [
-        last_weights(source) if source.name in last else load_file(source / WEIGHTS) for source in sources
+        last_weights(source) if source.name in last else load_file(source / MODEL) for source in sources
     ]
     if any(_shapes(each) != _shapes(weights[0]) for each in weights):
         raise click.ClickException("the weights of these bots are not the same in name and shape")
     mean = average(weights)
-    shutil.copytree(sources[-1], made, ignore=shutil.ignore_patterns(STATE))
-    with safe_open(sources[-1] / WEIGHTS, "pt") as file:
+    shutil.copytree(sources[-1], made, ignore=shutil.ignore_patterns(TRAINING))
+    with safe_open(sources[-1] / MODEL, "pt") as file:
         facts = json.loads(file.metadata()["chatbot"])
     facts["checksum"] = checksum({name: tensor.numpy() for name, tensor in mean.items()})
-    save_file(mean, made / WEIGHTS, {"chatbot": json.dumps(facts)})
+    save_file(mean, made / MODEL, {"chatbot": json.dumps(facts)})
 
 
 def last_weights(folder: Path) -> dict[str, torch.Tensor]:
     """Those with which `--resume` would go on."""
-    kept, mark = load_file(folder / STATE), "model."
+    kept, mark = load_file(folder / TRAINING), "model."
     return {name.removeprefix(mark): kept[name] for name in kept if name.startswith(mark)}
 
 
