@@ -32,6 +32,8 @@ NEWCOMERS = (
     ("The newest newcomers", "newcomer5.txt", "-newcomer5"),
     ("A sixth newcomer", "newcomer6.txt", "-newcomer6"),
     ("A seventh newcomer", "newcomer7.txt", "-newcomer7"),
+    ("An eighth newcomer", "newcomer8.txt", "-newcomer8"),
+    ("A ninth newcomer", "newcomer9.txt", "-newcomer9"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
