@@ -24,53 +24,9 @@ from chatbot.corpus import open_corpus
 from chatbot.dialogue import Dialogue, Turn
 
 WORD = re.compile(r"[A-Za-z']+")
-SHORT = 4  # letters; a shorter word is the bot's own, whoever said it before
-OWN = frozenset(
-    [
-        "that",
-        "this",
-        "what",
-        "with",
-        "your",
-        "have",
-        "like",
-        "about",
-        "there",
-        "they",
-        "from",
-        "just",
-        "know",
-        "good",
-        "well",
-        "sorry",
-        "only",
-        "small",
-        "program",
-        "talk",
-        "would",
-        "more",
-        "than",
-        "when",
-        "were",
-        "them",
-        "then",
-        "some",
-        "does",
-        "it's",
-        "i'm",
-        "don't",
-        "can't",
-        "you're",
-        "that's",
-        "here",
-        "want",
-        "tell",
-        "think",
-        "feel",
-        "glad",
-        "today",
-    ]
-)
+SHORT = 4  # letters; a shorter word is the bot's own too
+# Words that the bot says whoever said them before.
+OWN = frozenset((Path(__file__).parent / "own.txt").read_text(encoding="utf-8").split())
 
 
 @click.command(help=__doc__)
