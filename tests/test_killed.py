@@ -31,7 +31,7 @@ def train(folder: Path, family: str, serialized: bytes, operation: int | None) -
     """Begin or go on, to the end. operation: the file operation in the midst of which to kill oneself."""
     import torch
 
-    from chatbot.cli.train import _interrupting
+    from chatbot.cli.train import interrupting
     from chatbot.engines.torch import build
     from chatbot.preparation import encode
     from tests.test_training import conversations
@@ -52,7 +52,7 @@ def train(folder: Path, family: str, serialized: bytes, operation: int | None) -
     trainer = Trainer(build(family, model, 0), checkpoint, *data, config, examples, sampling)
     if operation is not None:
         _kill_at(operation, folder)
-    with _interrupting(trainer):
+    with interrupting(trainer):
         for _ in trainer.run():
             pass
 

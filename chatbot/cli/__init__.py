@@ -32,6 +32,7 @@ COMMANDS = Registry(
         "list": "chatbot.cli.list:list_",
         "pack": "chatbot.cli.pack:pack",
         "paths": "chatbot.cli.paths:paths",
+        "prefer": "chatbot.cli.prefer:prefer",
         "report": "chatbot.cli.report:report",
         "self-chat": "chatbot.cli.self_chat:self_chat",
         "train": "chatbot.cli.train:train",

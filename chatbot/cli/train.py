@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chatbot.preparation import Prepared
     from chatbot.training import Trainer
     from chatbot.training.choice import Plan
+    from chatbot.training.preference import Preferring
     from chatbot.training.world import World
 
 
@@ -161,7 +162,7 @@ def _follow(world: World) -> None:
     """Learn, in silence, whatever the main process does."""
     while job := world.share(None):
         trainer = trainer_of(job, world)
-        with _interrupting(trainer):
+        with interrupting(trainer):
             if world.share(False) and list(trainer.run())[-1].reason == "interrupted":
                 raise KeyboardInterrupt
 
@@ -322,7 +323,7 @@ def _train(trainer: Trainer, folder: Path, logs: Sequence[str]) -> None:
     from chatbot.terminal.progress import show
     from chatbot.terminal.stages import say
 
-    with _interrupting(trainer):
+    with interrupting(trainer):
         stopped = show(logged(trainer.run(), [LOGS.load(kind) for kind in logs], folder))
     if stopped.reason == "interrupted":
         say(f"saved in {folder}; to go on, give the same command with --resume")
@@ -352,7 +353,7 @@ def _look_at(folder: Path, prepared: Prepared, device: str) -> None:
 
 
 @contextmanager
-def _interrupting(trainer: Trainer) -> Iterator[None]:
+def interrupting(trainer: Trainer | Preferring) -> Iterator[None]:
     """Ctrl-C (or a polite kill) lets the step in hand finish and save; a second one stops at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -35,7 +35,7 @@ def read(path: Path, report: Report) -> Iterator[Dialogue]:
             report.conversations_listed += 1
             where = f"{file.name}:{line.number}"
             try:
-                yield _dialogue(parse(line), where, report)
+                yield dialogue(parse(line), where, report)
             except Unusable as why:
                 report.drop(f"conversations: {why}", where)
 
@@ -91,7 +91,7 @@ def _holds_dialogues(path: Path) -> bool:
     return any(isinstance(peek(path).get(key), list) for key in FIELDS)
 
 
-def _dialogue(value: Object, where: str, report: Report) -> Dialogue:
+def dialogue(value: Object, where: str, report: Report) -> Dialogue:
     key = next((key for key in FIELDS if key in value), None)
     if key is None:
         raise Unusable(f"neither {' nor '.join(FIELDS)}")

@@ -16,11 +16,21 @@ from rich.progress import (
 )
 
 from chatbot.terminal.stages import EVERY, can_redraw, duration, print_lines, standard_error
-from chatbot.training import Evaluated, Event, RolledBack, Sampled, Saved, Started, StepDone, Stopped
+from chatbot.training import (
+    Evaluated,
+    Event,
+    Preferred,
+    RolledBack,
+    Sampled,
+    Saved,
+    Started,
+    StepDone,
+    Stopped,
+)
 from chatbot.training.choice import Plan
 
 FEW = 50  # replies to validate on
-LINE = "step {step}  {done}  loss {loss} nats/token  rate {rate}  {speed}  {left} left"
+LINE = "step {step}  {done}  loss {loss} nats/{unit}  rate {rate}  {speed}  {left} left"
 NARROW, WIDE = 90, 130  # columns from which on there is room for more than the loss, and for everything
 BARS = "▁▂▃▄▅▆▇█"
 POINTS = 20  # of the curve
@@ -92,6 +102,13 @@ def describe(event: Event) -> str:
                 f"    {prompt}  ->  {shorten(reply, LONGEST_SAMPLE, placeholder=' ...') or '(no words)'}"
                 for prompt, reply in event.replies
             )
+        case Preferred():
+            share = f"{event.right:,} of {event.held:,}"
+            return (
+                f"step {event.step}  {duration(event.seconds)}  a good reply is likeliest in {share} held out"
+                if event.held
+                else ""
+            )
         case Saved():
             return f"saved {event.folder}" if event.best else ""
         case RolledBack():
@@ -150,7 +167,8 @@ def _numbers(event: StepDone) -> dict[str, str]:
         "done": f"{event.progress:.0%}",
         "loss": f"{event.loss:.3f}",
         "rate": f"{event.learning_rate:.1e}",
-        "speed": f"{event.tokens_per_second:,.0f} tokens/s",
+        "unit": event.unit,
+        "speed": f"{event.tokens_per_second:,.0f} {event.unit}s/s",
         "left": duration(event.seconds_left),
     }
 

@@ -4,6 +4,7 @@ from chatbot.training.config import TrainingConfig
 from chatbot.training.events import (
     Evaluated,
     Event,
+    Preferred,
     RolledBack,
     Sampled,
     Saved,
@@ -17,6 +18,7 @@ __all__ = [
     "PROMPTS",
     "Evaluated",
     "Event",
+    "Preferred",
     "RolledBack",
     "Sampled",
     "Saved",

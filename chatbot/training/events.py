@@ -38,6 +38,7 @@ class StepDone:
     tokens_per_second: float  # targets learned per second
     seconds: float
     seconds_left: float
+    unit: str = "token"  # what loss and speed are of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,16 @@ class RolledBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Preferred:
+    """Of so many conversations held out, in how many the likeliest of the judged replies is a good one."""
+
+    step: int
+    seconds: float
+    right: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """The end: "finished", "early" (validation stopped improving) or "interrupted".
 
@@ -95,4 +106,4 @@ class Stopped:
     skipped: int = 0
 
 
-Event = Started | StepDone | Evaluated | Sampled | Saved | RolledBack | Stopped
+Event = Started | StepDone | Evaluated | Sampled | Saved | RolledBack | Preferred | Stopped

@@ -1,0 +1,251 @@
+"""Learning which replies are good from replies that somebody judged: direct preference optimization.
+
+The bot becomes its own reward model: a good reply has to gain probability over a bad one to the same
+conversation, by comparison with the bot that it began as (Rafailov et al. 2023, eq. 7).
+
+N replies, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from chatbot.batches import IGNORE, Batches
+from chatbot.config import setting
+from chatbot.corpus.judged import Judged
+from chatbot.engines.torch import AnyModel, TorchEngine
+from chatbot.errors import ConfigError, TrainingError
+from chatbot.evaluation.likelihood import scores
+from chatbot.preparation import Encoded, Example, ExamplesConfig, learned
+from chatbot.tokenizer import END, Tokenizer
+from chatbot.training.events import Preferred, StepDone, Stopped
+
+HELD = 20  # every so many-th conversation is held out, to see whether what was learned holds for others
+WINDOW = 20  # batches among which pairs are sorted by length: little padding, an order nearly by chance
+BETAS = (0.9, 0.98)  # AdamW's
+
+Progress = Callable[[int, int], None]
+Pair = tuple[int, int, int]  # a conversation, which of its good replies, which of its bad ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceConfig:
+    """How a bot learns from judged replies."""
+
+    beta: float = setting(
+        0.1, "how dear it is to become another bot: the higher, the nearer it stays (Rafailov et al., eq. 7)"
+    )
+    good: float = setting(
+        0.1, "the weight of good replies' cross-entropy beside it (Pang et al. 2024, eq. 1): they stay likely"
+    )
+    corpus: float = setting(
+        1.0, "the weight of the corpora that are read besides, if any: what it knew is not forgotten"
+    )
+    learning_rate: float = setting(1e-4, "its highest value, after the warm-up")
+    warmup_steps: int = setting(50, "the steps in which it rises")
+    epochs: float = setting(1.0, "how often it goes through the conversations")
+    pairs: int = setting(2, "of a good and a bad reply, drawn by chance of each conversation and epoch")
+    batch_pairs: int = setting(32, "pairs of a step")
+    batch_tokens: int = setting(512, "tokens of the corpora that a step reads besides")
+    minutes: float = setting(0.0, "minutes at the most; 0 for no limit")
+    seed: int = setting(0, "the same seed and judged replies give the same bot, unless time ends it")
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"preference.{item.name} must be a number, and not negative, not {value}")
+        for name in ("beta", "learning_rate", "epochs", "pairs", "batch_pairs", "batch_tokens"):
+            if not getattr(self, name):
+                raise ConfigError(f"preference.{name} must be over 0")
+
+
+class Preferring:
+    """Teaches a model what somebody preferred: `run` yields events; `interrupt` ends it after the step."""
+
+    def __init__(
+        self,
+        model: AnyModel,
+        tokenizer: Tokenizer,
+        examples: ExamplesConfig,
+        judged: Sequence[Judged],
+        config: PreferenceConfig,
+        corpus: Encoded | None = None,
+    ) -> None:
+        self.model, self.config = model, config
+        self.device = TorchEngine(model).device
+        rows = [i for i in range(len(judged)) if i % HELD or len(judged) < HELD]
+        self.learned = [_Case.of(judged[i], tokenizer, examples) for i in rows]
+        self.held = [_Case.of(one, tokenizer, examples) for one in judged[::HELD] if len(judged) >= HELD]
+        self._before: list[NDArray[np.float64]] = []  # log p of the replies, by the bot that it began as
+        self._corpus = self._walk(corpus, examples)
+        self._chance = random.Random(config.seed)
+        self._stop = False
+
+    def interrupt(self) -> None:
+        """End after the step in hand. Safe to call from a signal handler."""
+        self._stop = True
+
+    def measure(self, progress: Progress | None = None) -> None:
+        """How likely every reply is to the bot that is begun with: needed before `run`."""
+        found = self._log_probabilities([example for case in self.learned for example in case.all], progress)
+        ends = np.cumsum([len(case.all) for case in self.learned])
+        self._before = np.split(found, ends[:-1])
+
+    def run(self) -> Iterator[StepDone | Preferred | Stopped]:
+        """Learn to the end, or to an interruption; the model's weights are what was learned."""
+        began, step, reason = time.monotonic(), 0, "finished"
+        plan = self._plan()
+        optimizer = torch.optim.AdamW(self.model.parameters(), betas=BETAS, weight_decay=0.0)
+        self.model.requires_grad_(True).eval()  # without dropout: as the replies were measured before
+        yield self._preferred(0, began)
+        for step, pairs in enumerate(plan, 1):
+            minutes = (time.monotonic() - began) / 60
+            along = max((step - 1) / len(plan), minutes / (self.config.minutes or math.inf))
+            if self._stop or along >= 1:
+                reason, step = "interrupted" if self._stop else reason, step - 1
+                break
+            rate = self._rate(step, along)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+            loss = self._learn(pairs, step)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            optimizer.step()
+            yield self._step_done(step, step / len(plan), loss, rate, began, len(pairs))
+        yield self._preferred(step, began)
+        yield Stopped(reason, step, time.monotonic() - began, step, math.inf)
+
+    def _learn(self, pairs: Sequence[Pair], step: int) -> float:
+        """The gradients of a step's loss; the loss of its pairs."""
+        found = preference_loss(*self._compared(pairs), self.config.beta, self.config.good)
+        if not math.isfinite(found.item()):
+            raise TrainingError(
+                f"the loss became {found.item()} at step {step}",
+                "try again with a lower --set preference.learning_rate",
+            )
+        torch.autograd.backward(found)
+        for batch in islice(self._corpus, 1 if self.config.corpus else 0):
+            other = self.model.loss(batch.to(self.device))
+            torch.autograd.backward(self.config.corpus * other.total / max(1, other.tokens))
+        return found.item()
+
+    def _compared(self, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor, Tensor]:
+        """log p of good and bad replies (2, N), now and before, and the good replies' lengths (N,)."""
+        cases = [self.learned[i] for i, _, _ in pairs]
+        good = [case.good[g] for case, (_, g, _) in zip(cases, pairs, strict=True)]
+        bad = [case.bad[b] for case, (_, _, b) in zip(cases, pairs, strict=True)]
+        now = log_probabilities(self.model, [*good, *bad]).view(2, -1)
+        before = [
+            [self._before[i][g] for i, g, _ in pairs],
+            [self._before[i][len(self.learned[i].good) + b] for i, _, b in pairs],
+        ]
+        tokens = [len(example.reply) for example in good]
+        return now, now.new_tensor(before), now.new_tensor(tokens)
+
+    def _rate(self, step: int, along: float) -> float:
+        """A warm-up, then half a cosine down to nothing."""
+        risen = min(1.0, step / max(1, self.config.warmup_steps))
+        return self.config.learning_rate * risen * (1 + math.cos(math.pi * along)) / 2
+
+    def _plan(self) -> list[list[Pair]]:
+        """The pairs of every step; those of one step are of like length."""
+        size, plan = self.config.batch_pairs, list[list[Pair]]()
+        for _ in range(math.ceil(self.config.epochs)):
+            pairs = [self._drawn(i) for i in range(len(self.learned)) for _ in range(self.config.pairs)]
+            self._chance.shuffle(pairs)
+            for at in range(0, len(pairs), size * WINDOW):
+                near = sorted(pairs[at : at + size * WINDOW], key=self._length)
+                batches = [near[i : i + size] for i in range(0, len(near), size)]
+                self._chance.shuffle(batches)
+                plan += batches
+        return plan[: max(1, round(len(plan) * self.config.epochs / math.ceil(self.config.epochs)))]
+
+    def _drawn(self, i: int) -> Pair:
+        case = self.learned[i]
+        return i, self._chance.randrange(len(case.good)), self._chance.randrange(len(case.bad))
+
+    def _length(self, pair: Pair) -> int:
+        case = self.learned[pair[0]]
+        return len(case.good[0].prompt) + max(len(case.good[pair[1]].reply), len(case.bad[pair[2]].reply))
+
+    def _preferred(self, step: int, began: float) -> Preferred:
+        """Of the conversations held out, in how many the likeliest of the judged replies is a good one."""
+        found = self._log_probabilities([example for case in self.held for example in case.all])
+        ends = np.cumsum([len(case.all) for case in self.held])
+        parts = np.split(found, ends[:-1]) if self.held else []
+        right = sum(int(part.argmax() < len(case.good)) for part, case in zip(parts, self.held, strict=True))
+        return Preferred(step, time.monotonic() - began, right, len(self.held))
+
+    def _log_probabilities(
+        self, examples: Sequence[Example], progress: Progress | None = None
+    ) -> NDArray[np.float64]:
+        return np.asarray(-scores(TorchEngine(self.model.eval()), examples, progress)[0])
+
+    def _walk(self, corpus: Encoded | None, examples: ExamplesConfig) -> Iterator[Any]:
+        """Batches of the corpora, without end, or none; Any: of the family's kind."""
+        if corpus is None:
+            return iter(())
+        found = learned(corpus, examples, self.model.learns_prompt)
+        return iter(Batches(found, self.model.batch, self.config.batch_tokens, self.config.seed))
+
+    @staticmethod
+    def _step_done(step: int, along: float, loss: float, rate: float, began: float, pairs: int) -> StepDone:
+        seconds = time.monotonic() - began
+        left = seconds * (1 - along) / along
+        return StepDone(step, along, along, loss, rate, pairs * step / seconds, seconds, left, "pair")
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A conversation's judged replies as examples."""
+
+    good: list[Example]
+    bad: list[Example]
+
+    @property
+    def all(self) -> list[Example]:
+        return [*self.good, *self.bad]
+
+    @classmethod
+    def of(cls, judged: Judged, tokenizer: Tokenizer, examples: ExamplesConfig) -> _Case:
+        turns = judged.turns[-examples.context :]
+        prompt = [piece.token for piece in tokenizer.prompt(turns, examples.prompt_limit)]
+
+        def made(text: str) -> Example:
+            return Example(prompt, [*tokenizer.encode(text), END][: examples.reply_limit])
+
+        return cls(list(map(made, judged.good)), list(map(made, judged.bad)))
+
+
+def log_probabilities(model: AnyModel, examples: Sequence[Example]) -> Tensor:
+    """log p of each reply (N,), summed over its tokens, in nats; with its gradient."""
+    batch = model.batch.collate(examples).to(TorchEngine(model).device)
+    features, targets = model.predict(batch)
+    real = targets != IGNORE
+    nats = F.cross_entropy(model.output(features[real]).float(), targets[real], reduction="none")
+    return nats.new_zeros(len(examples)).index_add(0, real.nonzero()[:, 0], -nats)
+
+
+def preference_loss(now: Tensor, before: Tensor, tokens: Tensor, beta: float, good: float) -> Tensor:
+    """-log sigmoid(beta ((now - before) of the good one less that of the bad one)) - good (now / tokens).
+
+    The mean over N pairs (Rafailov et al. 2023, eq. 7; the second part Pang et al. 2024, eq. 1).
+    now, before (2, N): log p of good and bad replies; tokens (N,): of the good ones.
+    """
+    gained = now - before
+    preferred = -F.logsigmoid(beta * (gained[0] - gained[1]))
+    return (preferred - good * now[0] / tokens).mean()
