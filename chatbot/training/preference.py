@@ -32,6 +32,7 @@ from chatbot.evaluation.likelihood import scores
 from chatbot.preparation import Encoded, Example, ExamplesConfig, learned
 from chatbot.tokenizer import END, Tokenizer
 from chatbot.training.events import Preferred, StepDone, Stopped
+from chatbot.training.memory import keep_freed
 
 HELD = 20  # every so many-th conversation is held out, to see whether what was learned holds for others
 WINDOW = 20  # batches among which pairs are sorted by length: little padding, an order nearly by chance
@@ -107,6 +108,7 @@ class Preferring:
 
     def run(self) -> Iterator[StepDone | Preferred | Stopped]:
         """Learn to the end, or to an interruption; the model's weights are what was learned."""
+        keep_freed()
         began, step, reason = time.monotonic(), 0, "finished"
         plan = self._plan()
         optimizer = torch.optim.AdamW(self.model.parameters(), betas=BETAS, weight_decay=0.0)
