@@ -200,6 +200,7 @@ def test_few_modules_need_torch() -> None:
         "chatbot.training.muon",
         "chatbot.training.optimization",
         "chatbot.training.pace",
+        "chatbot.training.preference",
         "chatbot.training.trainer",
         "chatbot.training.world",
         "chatbot.evaluation.likelihood",

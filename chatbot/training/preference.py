@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from chatbot.batches import IGNORE, Batches
+from chatbot.batches import IGNORE, Batches, grouped
 from chatbot.config import setting
 from chatbot.corpus.judged import Judged
 from chatbot.engines.torch import AnyModel, TorchEngine
 from chatbot.errors import ConfigError, TrainingError
-from chatbot.evaluation.likelihood import scores
 from chatbot.preparation import Encoded, Example, ExamplesConfig, learned
 from chatbot.tokenizer import END, Tokenizer
 from chatbot.training.events import Preferred, StepDone, Stopped
@@ -36,6 +35,7 @@ from chatbot.training.memory import keep_freed
 
 HELD = 20  # every so many-th conversation is held out, to see whether what was learned holds for others
 WINDOW = 20  # batches among which pairs are sorted by length: little padding, an order nearly by chance
+TOKENS = 8192  # of a batch that is only measured
 BETAS = (0.9, 0.98)  # AdamW's
 
 Progress = Callable[[int, int], None]
@@ -109,11 +109,11 @@ class Preferring:
     def run(self) -> Iterator[StepDone | Preferred | Stopped]:
         """Learn to the end, or to an interruption; the model's weights are what was learned."""
         keep_freed()
-        began, step, reason = time.monotonic(), 0, "finished"
         plan = self._plan()
         optimizer = torch.optim.AdamW(self.model.parameters(), betas=BETAS, weight_decay=0.0)
         self.model.requires_grad_(True).eval()  # without dropout: as the replies were measured before
-        yield self._preferred(0, began)
+        yield self._preferred(0, time.monotonic())
+        began, step, reason = time.monotonic(), 0, "finished"
         for step, pairs in enumerate(plan, 1):
             minutes = (time.monotonic() - began) / 60
             along = max((step - 1) / len(plan), minutes / (self.config.minutes or math.inf))
@@ -195,7 +195,17 @@ class Preferring:
     def _log_probabilities(
         self, examples: Sequence[Example], progress: Progress | None = None
     ) -> NDArray[np.float64]:
-        return np.asarray(-scores(TorchEngine(self.model.eval()), examples, progress)[0])
+        """log p of replies (N,) by the model as it is; those of like length share a batch."""
+        kind = self.model.eval().batch
+        lengths = np.array([(len(e.prompt), len(e.reply)) for e in examples], np.int64).reshape(-1, 2)
+        found, done = np.zeros(len(examples)), 0
+        for rows in grouped(kind, kind.shapes(lengths), np.arange(len(examples)), TOKENS):
+            with torch.inference_mode():
+                found[rows] = log_probabilities(self.model, [examples[i] for i in rows]).cpu().numpy()
+            done += len(rows)
+            if progress:
+                progress(done, len(examples))
+        return found
 
     def _walk(self, corpus: Encoded | None, examples: ExamplesConfig) -> Iterator[Any]:
         """Batches of the corpora, without end, or none; Any: of the family's kind."""
