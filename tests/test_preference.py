@@ -168,6 +168,14 @@ def test_settings_that_make_no_sense(changed: dict[str, float]) -> None:
         PreferenceConfig(**changed)  # type: ignore[arg-type]
 
 
+def test_what_stands_there_more_often_comes_more_often(tokenizer: Tokenizer) -> None:
+    often = [Judged((Turn("user", "Hm?"),), ("Yes.",), ("No.", "No.", "No.", "Never."))] * 400
+    learner = Preferring(model("gpt", tokenizer), tokenizer, EXAMPLES, often, PreferenceConfig())
+    assert [len(case.bad) for case in learner.learned[:2]] == [2, 2]
+    drawn = [learner._drawn(i)[2] for i in range(len(learner.learned))]
+    assert 0.65 < drawn.count(0) / len(drawn) < 0.85
+
+
 # judged replies
 
 

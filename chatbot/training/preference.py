@@ -12,6 +12,7 @@ import dataclasses
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -177,8 +178,11 @@ class Preferring:
         return plan[: max(1, round(len(plan) * self.config.epochs / math.ceil(self.config.epochs)))]
 
     def _drawn(self, i: int) -> Pair:
+        """A pair; what stands there more often comes more often."""
         case = self.learned[i]
-        return i, self._chance.randrange(len(case.good)), self._chance.randrange(len(case.bad))
+        kinds = zip((case.good, case.bad), case.weights, strict=True)
+        good, bad = (self._chance.choices(range(len(kind)), weights)[0] for kind, weights in kinds)
+        return i, good, bad
 
     def _length(self, pair: Pair) -> int:
         case = self.learned[pair[0]]
@@ -223,10 +227,11 @@ class Preferring:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A conversation's judged replies as examples."""
+    """A conversation's judged replies as examples, each once, and how often each stands there."""
 
     good: list[Example]
     bad: list[Example]
+    weights: tuple[list[int], list[int]]
 
     @property
     def all(self) -> list[Example]:
@@ -240,7 +245,9 @@ class _Case:
         def made(text: str) -> Example:
             return Example(prompt, [*tokenizer.encode(text), END][: examples.reply_limit])
 
-        return cls(list(map(made, judged.good)), list(map(made, judged.bad)))
+        good, bad = Counter(judged.good), Counter(judged.bad)
+        weights = list(good.values()), list(bad.values())
+        return cls(list(map(made, good)), list(map(made, bad)), weights)
 
 
 def log_probabilities(model: AnyModel, examples: Sequence[Example]) -> Tensor:
