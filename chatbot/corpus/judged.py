@@ -1,8 +1,8 @@
 """Replies that somebody judged, one conversation a line: {"turns": [...], "good": [...], "bad": [...]}.
 
 `turns` (or `messages`) are as in a corpus, and the last of them is what is replied to; `good` and `bad` are
-texts; one that stands there more often (since a bot says it more often) counts for more. The bot's own turns are
-those of the speaker "bot" (or the role "assistant").
+texts, and one that stands there more often (since a bot says it more often) counts for more. The bot's own
+turns are those of the speaker "bot" (or the role "assistant").
 """
 
 from __future__ import annotations
