@@ -26,7 +26,7 @@ from chatbot.models import FAMILIES
 from chatbot.preparation import Encoded, Example, ExamplesConfig
 from chatbot.sizes import size_named
 from chatbot.tokenizer import END, Tokenizer
-from chatbot.training import Preferred, StepDone, Stopped
+from chatbot.training import Evaluated, Preferred, StepDone, Stopped
 from chatbot.training.preference import PreferenceConfig, Preferring, log_probabilities, preference_loss
 
 from .conftest import SENTENCES
@@ -121,14 +121,18 @@ def test_the_same_seed_gives_the_same_bot(tokenizer: Tokenizer) -> None:
 def test_a_corpus_that_is_read_besides_is_learned_too(
     family: str, tokenizer: Tokenizer, encoded: Encoded
 ) -> None:
-    def after(corpus: Encoded | None) -> float:
+    def after(corpus: tuple[Encoded, Encoded] | None) -> float:
         network = model(family, tokenizer)
         learner = Preferring(network, tokenizer, EXAMPLES, judgements(30), QUICK, corpus)
         learner.measure()
-        list(learner.run())
+        told = [event.nats_per_word for event in learner.run() if isinstance(event, Evaluated)]
+        if corpus:
+            assert told[0] > told[1] + 0.5
+            assert learner.figures is not None
+            assert learner.figures.nats_per_word == told[1]
         return probability(network, tokenizer, SENTENCES[0], SENTENCES[1])
 
-    assert after(encoded) > after(None) + 2
+    assert after((encoded, encoded)) > after(None) + 2
 
 
 def test_an_interruption_ends_it_after_the_step(tokenizer: Tokenizer) -> None:
@@ -270,7 +274,10 @@ def test_a_corpus_can_be_read_besides(owl: str) -> None:
     write(Path("corpus.jsonl"), [{"turns": each} for each in turns])
     result = run("judged.jsonl", "--from", owl, "--name", "wise", "--with", "corpus.jsonl")
     assert result.exit_code == 0, result.output
-    assert Bot.load("wise-gpt").reply("Hm?").tokens
+    wise = Bot.load("wise-gpt")
+    assert wise.reply("Hm?").tokens
+    assert wise.header["figures"]["nats_per_word"] > 0
+    assert "nats/word" in result.stderr
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -80,6 +80,10 @@ def _learned(bot: Bot) -> Iterator[tuple[str, str]]:
     if config.origin:
         yield "began", f"with what {config.origin} knew"
     step, when = bot.header.get("step", "?"), str(bot.header.get("trained", ""))[:10]
+    judged = bot.header.get("judged")
+    if isinstance(judged, int):
+        yield "judged", f"{judged:,} conversations with good and bad replies: {step} steps, {when}"
+        return
     yield (
         "trained",
         f"{step} steps, {training.get('optimizer', '?')}, seed {training.get('seed', '?')}, {when}",

@@ -142,15 +142,16 @@ def _learn(
     weights = begun.weights()
     fill(model, weights.tensors)
     model.to(choose_device(device))
-    learner = Preferring(
-        model, begun.tokenizer, _examples(begun), judged, config, prepared.train if prepared else None
-    )
+    besides = (prepared.train, prepared.validation) if prepared else None
+    learner = Preferring(model, begun.tokenizer, _examples(begun), judged, config, besides)
     with track("measuring the judged replies") as progress:
         learner.measure(progress)
     with interrupting(learner):
         stopped = show(learner.run())
     made = Checkpoint.create(folder, dataclasses.replace(begun.config, origin=begun.name), begun.tokenizer)
-    made.save_weights(_arrays(model), step=stopped.step, judged=len(judged), preference=to_dict(config))
+    known = {"figures": dataclasses.asdict(learner.figures)} if learner.figures else {}
+    learned = {"judged": len(judged), "preference": to_dict(config)}
+    made.save_weights(_arrays(model), step=stopped.step, **learned, **known)
     say(f"saved {folder}")
     if stopped.reason == "interrupted":
         raise KeyboardInterrupt

@@ -110,6 +110,7 @@ def _facts(bot: Bot) -> Record:
         "parameters": sum(array.size for array in weights.tensors.values()),
         "trained": str(header.get("trained", ""))[:10],
         "step": header.get("step"),
+        "judged": judged if isinstance(judged := header.get("judged"), int) else None,
         "figures": header.get("figures") or {},
         "chart": chart(bot.checkpoint.metrics()),
         "replies": [(prompt, reply.text) for prompt, reply in replies],

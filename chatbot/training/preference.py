@@ -29,13 +29,14 @@ from chatbot.config import setting
 from chatbot.corpus.judged import Judged
 from chatbot.engines.torch import AnyModel, TorchEngine
 from chatbot.errors import ConfigError, TrainingError
-from chatbot.preparation import Encoded, Example, ExamplesConfig, learned
+from chatbot.preparation import UNCUT, Encoded, Example, ExamplesConfig, Figures, exchanges, learned
 from chatbot.tokenizer import END, Tokenizer
-from chatbot.training.events import Preferred, StepDone, Stopped
+from chatbot.training.events import Evaluated, Preferred, StepDone, Stopped
 from chatbot.training.memory import keep_freed
 
 HELD = 20  # every so many-th conversation is held out, to see whether what was learned holds for others
 WINDOW = 20  # batches among which pairs are sorted by length: little padding, an order nearly by chance
+VALIDATION = 2000  # replies of the corpora to validate with
 TOKENS = 8192  # of a batch that is only measured
 BETAS = (0.9, 0.98)  # AdamW's
 
@@ -85,16 +86,20 @@ class Preferring:
         examples: ExamplesConfig,
         judged: Sequence[Judged],
         config: PreferenceConfig,
-        corpus: Encoded | None = None,
+        corpus: tuple[Encoded, Encoded] | None = None,
     ) -> None:
+        """corpus: what is read besides, to learn from and to validate with."""
         self.model, self.config = model, config
         self.device = TorchEngine(model).device
         rows = [i for i in range(len(judged)) if i % HELD or len(judged) < HELD]
         self.learned = [_Case.of(judged[i], tokenizer, examples) for i in rows]
         self.held = [_Case.of(one, tokenizer, examples) for one in judged[::HELD] if len(judged) >= HELD]
         self._before: list[NDArray[np.float64]] = []  # log p of the replies, by the bot that it began as
-        self._corpus = self._walk(corpus, examples)
+        self._corpus = self._walk(corpus[0], examples) if corpus else iter(())
+        uncut = dataclasses.replace(examples, reply_limit=UNCUT)
+        self._validation = exchanges(corpus[1], uncut).some(VALIDATION) if corpus else None
         self._chance = random.Random(config.seed)
+        self.figures: Figures | None = None  # on the corpora, once they are known
         self._stop = False
 
     def interrupt(self) -> None:
@@ -107,13 +112,14 @@ class Preferring:
         ends = np.cumsum([len(case.all) for case in self.learned])
         self._before = np.split(found, ends[:-1])
 
-    def run(self) -> Iterator[StepDone | Preferred | Stopped]:
+    def run(self) -> Iterator[StepDone | Preferred | Evaluated | Stopped]:
         """Learn to the end, or to an interruption; the model's weights are what was learned."""
         keep_freed()
         plan = self._plan()
         optimizer = torch.optim.AdamW(self.model.parameters(), betas=BETAS, weight_decay=0.0)
         self.model.requires_grad_(True).eval()  # without dropout: as the replies were measured before
         yield self._preferred(0, time.monotonic())
+        yield from self._validated(0, time.monotonic())
         began, step, reason = time.monotonic(), 0, "finished"
         for step, pairs in enumerate(plan, 1):
             minutes = (time.monotonic() - began) / 60
@@ -130,6 +136,7 @@ class Preferring:
             optimizer.step()
             yield self._step_done(step, step / len(plan), loss, rate, began, len(pairs))
         yield self._preferred(step, began)
+        yield from self._validated(step, began)
         yield Stopped(reason, step, time.monotonic() - began, step, math.inf)
 
     def _learn(self, pairs: Sequence[Pair], step: int) -> float:
@@ -196,6 +203,15 @@ class Preferring:
         right = sum(int(part.argmax() < len(case.good)) for part, case in zip(parts, self.held, strict=True))
         return Preferred(step, time.monotonic() - began, right, len(self.held))
 
+    def _validated(self, step: int, began: float) -> Iterator[Evaluated]:
+        """How well replies of the corpora are predicted: whether what the bot knew is forgotten."""
+        if not self._validation:
+            return
+        nats = -self._log_probabilities(self._validation).sum()
+        tokens = int(self._validation.lengths[:, 1].sum())
+        self.figures = Figures.of(float(nats), tokens, self._validation)
+        yield Evaluated(step, time.monotonic() - began, **dataclasses.asdict(self.figures), best=False)
+
     def _log_probabilities(
         self, examples: Sequence[Example], progress: Progress | None = None
     ) -> NDArray[np.float64]:
@@ -211,10 +227,8 @@ class Preferring:
                 progress(done, len(examples))
         return found
 
-    def _walk(self, corpus: Encoded | None, examples: ExamplesConfig) -> Iterator[Any]:
-        """Batches of the corpora, without end, or none; Any: of the family's kind."""
-        if corpus is None:
-            return iter(())
+    def _walk(self, corpus: Encoded, examples: ExamplesConfig) -> Iterator[Any]:
+        """Batches of the corpora, without end; Any: of the family's kind."""
         found = learned(corpus, examples, self.model.learns_prompt)
         return iter(Batches(found, self.model.batch, self.config.batch_tokens, self.config.seed))
 
