@@ -22,6 +22,7 @@ from chatbot.dialogue import Turn
 from chatbot.engines.torch import AnyModel, TorchEngine, build
 from chatbot.errors import ConfigError, CorpusError, TrainingError
 from chatbot.evaluation.likelihood import scores
+from chatbot.manners import offends
 from chatbot.models import FAMILIES
 from chatbot.preparation import Encoded, Example, ExamplesConfig
 from chatbot.sizes import size_named
@@ -32,6 +33,7 @@ from chatbot.training.preference import PreferenceConfig, Preferring, log_probab
 from .conftest import SENTENCES
 
 EXAMPLES = ExamplesConfig()
+JUDGED = Path(__file__).parent.parent / "corpora" / "judged"
 QUICK = PreferenceConfig(learning_rate=3e-3, epochs=3, batch_pairs=8, warmup_steps=1)
 
 
@@ -309,3 +311,14 @@ def test_what_cannot_be_done_is_said_in_a_line(owl: str, arguments: tuple[str, .
     assert told in result.stderr
     assert "Traceback" not in result.stderr
     assert {folder.name for folder in Path("checkpoints").iterdir()} == {owl}
+
+
+def test_the_judged_replies_that_come_along_are_whole_and_mannerly() -> None:
+    files, report = sorted(JUDGED.glob("*.jsonl")), Report()
+    found = read_all(files, report)
+    assert len(found) == report.conversations_listed > 20_000
+    assert not report.dropped
+    assert not [text for one in found for text in one.good if offends(text)]
+    told = (JUDGED / "README.md").read_text(encoding="utf-8")
+    for file in files:
+        assert f"`{file.name}`" in told

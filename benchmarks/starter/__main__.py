@@ -34,6 +34,8 @@ NEWCOMERS = (
     ("A seventh newcomer", "newcomer7.txt", "-newcomer7"),
     ("An eighth newcomer", "newcomer8.txt", "-newcomer8"),
     ("A ninth newcomer", "newcomer9.txt", "-newcomer9"),
+    ("A tenth newcomer", "newcomer10.txt", "-newcomer10"),
+    ("An eleventh newcomer", "newcomer11.txt", "-newcomer11"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
