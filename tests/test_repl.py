@@ -168,8 +168,9 @@ def test_a_reply_without_words_says_so_and_is_no_turn() -> None:
         assert (talk.out.getvalue(), talk.session.turns) == ("", ())
 
 
-def test_what_was_typed_before_the_prompt_was_there_is_sent() -> None:
+def test_what_was_typed_before_the_prompt_was_there_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until then the terminal makes line feeds of Enters."""
+    monkeypatch.setattr(repl, "EARLY", 60.0)  # seconds: a busy machine must not be late
     with conversation("hello" + CTRL_J + "you" + CTRL_J) as talk:
         assert talk.heard() == ["hello", "hello|Hi.|you"]
 
