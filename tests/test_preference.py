@@ -151,12 +151,21 @@ def test_an_interruption_ends_it_after_the_step(tokenizer: Tokenizer) -> None:
 
 
 def test_time_ends_it(tokenizer: Tokenizer) -> None:
-    config = PreferenceConfig(minutes=1e-9)
+    config = PreferenceConfig(minutes=1e-9, epochs=1e12)
     learner = Preferring(model("gpt", tokenizer), tokenizer, EXAMPLES, judgements(40), config)
     learner.measure()
     *_, stopped = learner.run()
     assert isinstance(stopped, Stopped)
     assert (stopped.reason, stopped.step) == ("finished", 0)
+
+
+def test_a_part_of_an_epoch_is_a_part_of_its_steps(tokenizer: Tokenizer) -> None:
+    config = PreferenceConfig(epochs=1.5, pairs=1, batch_pairs=8)
+    learner = Preferring(model("gpt", tokenizer), tokenizer, EXAMPLES, judgements(63), config)
+    learner.measure()
+    *_, stopped = learner.run()
+    assert isinstance(stopped, Stopped)
+    assert stopped.step == 12  # of 59 pairs, 8 steps an epoch
 
 
 def test_a_loss_that_is_no_number_is_an_error(tokenizer: Tokenizer) -> None:

@@ -115,15 +115,15 @@ class Preferring:
     def run(self) -> Iterator[StepDone | Preferred | Evaluated | Stopped]:
         """Learn to the end, or to an interruption; the model's weights are what was learned."""
         keep_freed()
-        plan = self._plan()
+        steps = self._steps()
         optimizer = torch.optim.AdamW(self.model.parameters(), betas=BETAS, weight_decay=0.0)
         self.model.requires_grad_(True).eval()  # without dropout: as the replies were measured before
         yield self._preferred(0, time.monotonic())
         yield from self._validated(0, time.monotonic())
         began, step, reason = time.monotonic(), 0, "finished"
-        for step, pairs in enumerate(plan, 1):
+        for step, pairs in enumerate(islice(self._plan(), steps), 1):
             minutes = (time.monotonic() - began) / 60
-            along = max((step - 1) / len(plan), minutes / (self.config.minutes or math.inf))
+            along = max((step - 1) / steps, minutes / (self.config.minutes or math.inf))
             if self._stop or along >= 1:
                 reason, step = "interrupted" if self._stop else reason, step - 1
                 break
@@ -134,7 +134,7 @@ class Preferring:
             loss = self._learn(pairs, step)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             optimizer.step()
-            yield self._step_done(step, step / len(plan), loss, rate, began, len(pairs))
+            yield self._step_done(step, step / steps, loss, rate, began, len(pairs))
         yield self._preferred(step, began)
         yield from self._validated(step, began)
         yield Stopped(reason, step, time.monotonic() - began, step, math.inf)
@@ -171,18 +171,22 @@ class Preferring:
         risen = min(1.0, step / max(1, self.config.warmup_steps))
         return self.config.learning_rate * risen * (1 + math.cos(math.pi * along)) / 2
 
-    def _plan(self) -> list[list[Pair]]:
-        """The pairs of every step; those of one step are of like length."""
-        size, plan = self.config.batch_pairs, list[list[Pair]]()
-        for _ in range(math.ceil(self.config.epochs)):
+    def _steps(self) -> int:
+        """How many there are; a part of an epoch is a part of its steps."""
+        pairs = len(self.learned) * self.config.pairs
+        return max(1, round(math.ceil(pairs / self.config.batch_pairs) * self.config.epochs))
+
+    def _plan(self) -> Iterator[list[Pair]]:
+        """The pairs of every step, without end, epoch after epoch; those of one step are of like length."""
+        size = self.config.batch_pairs
+        while True:
             pairs = [self._drawn(i) for i in range(len(self.learned)) for _ in range(self.config.pairs)]
             self._chance.shuffle(pairs)
             for at in range(0, len(pairs), size * WINDOW):
                 near = sorted(pairs[at : at + size * WINDOW], key=self._length)
                 batches = [near[i : i + size] for i in range(0, len(near), size)]
                 self._chance.shuffle(batches)
-                plan += batches
-        return plan[: max(1, round(len(plan) * self.config.epochs / math.ceil(self.config.epochs)))]
+                yield from batches
 
     def _drawn(self, i: int) -> Pair:
         """A pair; what stands there more often comes more often."""
