@@ -151,7 +151,7 @@ def test_an_interruption_ends_it_after_the_step(tokenizer: Tokenizer) -> None:
 
 
 def test_time_ends_it(tokenizer: Tokenizer) -> None:
-    config = PreferenceConfig(minutes=1e-9, epochs=1e12)
+    config = PreferenceConfig(minutes=1e-9, epochs=1e9)
     learner = Preferring(model("gpt", tokenizer), tokenizer, EXAMPLES, judgements(40), config)
     learner.measure()
     *_, stopped = learner.run()
@@ -177,7 +177,9 @@ def test_a_loss_that_is_no_number_is_an_error(tokenizer: Tokenizer) -> None:
         list(learner.run())
 
 
-@pytest.mark.parametrize("changed", [{"beta": 0.0}, {"epochs": -1.0}, {"learning_rate": math.nan}])
+@pytest.mark.parametrize(
+    "changed", [{"beta": 0.0}, {"epochs": -1.0}, {"learning_rate": math.nan}, {"pairs": 10**400}]
+)
 def test_settings_that_make_no_sense(changed: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(changed))):
         PreferenceConfig(**changed)  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from chatbot.batches import IGNORE, Batches, grouped
-from chatbot.config import setting
+from chatbot.config import quoted, setting
 from chatbot.corpus.judged import Judged
 from chatbot.engines.torch import AnyModel, TorchEngine
 from chatbot.errors import ConfigError, TrainingError
@@ -34,6 +34,7 @@ from chatbot.tokenizer import END, Tokenizer
 from chatbot.training.events import Evaluated, Preferred, StepDone, Stopped
 from chatbot.training.memory import keep_freed
 
+MOST = 1_000_000_000  # of any setting
 HELD = 20  # every so many-th conversation is held out, to see whether what was learned holds for others
 WINDOW = 20  # batches among which pairs are sorted by length: little padding, an order nearly by chance
 VALIDATION = 2000  # replies of the corpora to validate with
@@ -69,8 +70,8 @@ class PreferenceConfig:
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"preference.{item.name} must be a number, and not negative, not {value}")
+            if not 0 <= value <= MOST:  # nor NaN
+                raise ConfigError(f"preference.{item.name} must be from 0 to {MOST:,}, not {quoted(value)}")
         for name in ("beta", "learning_rate", "epochs", "pairs", "batch_pairs", "batch_tokens"):
             if not getattr(self, name):
                 raise ConfigError(f"preference.{name} must be over 0")
