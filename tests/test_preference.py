@@ -291,6 +291,7 @@ def test_a_corpus_can_be_read_besides(owl: str) -> None:
     assert wise.reply("Hm?").tokens
     assert wise.header["figures"]["nats_per_word"] > 0
     assert "nats/word" in result.stderr
+    assert "4 steps teach little" in result.stderr
 
 
 def contents(folder: Path) -> dict[str, bytes]:

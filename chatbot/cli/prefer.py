@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chatbot.training.preference import PreferenceConfig
 
 OWNER = "preference"
+FEW = 50  # steps
 
 
 @click.command(
@@ -153,6 +154,11 @@ def _learn(
     learned = {"judged": len(judged), "preference": to_dict(config)}
     made.save_weights(_arrays(model), step=stopped.step, **learned, **known)
     say(f"saved {folder}")
+    if stopped.step < FEW:
+        say(
+            f"{stopped.step:,} steps teach little: give it more judged conversations, or go through them "
+            "more often, with a corpus beside: --set preference.epochs=10 --with corpora/plaintalk"
+        )
     if stopped.reason == "interrupted":
         raise KeyboardInterrupt
 

@@ -59,7 +59,7 @@ class PreferenceConfig:
         1.0, "the weight of the corpora that are read besides, if any: what it knew is not forgotten"
     )
     learning_rate: float = setting(1e-4, "its highest value, after the warm-up")
-    warmup_steps: int = setting(50, "the steps in which it rises")
+    warmup_steps: int = setting(50, "the steps in which it rises; of a short training, a third")
     epochs: float = setting(1.0, "how often it goes through the conversations")
     pairs: int = setting(2, "of a good and a bad reply, drawn by chance of each conversation and epoch")
     batch_pairs: int = setting(32, "pairs of a step")
@@ -128,7 +128,7 @@ class Preferring:
             if self._stop or along >= 1:
                 reason, step = "interrupted" if self._stop else reason, step - 1
                 break
-            rate = self._rate(step, along)
+            rate = self._rate(step, steps, along)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
@@ -167,9 +167,9 @@ class Preferring:
         tokens = [len(example.reply) for example in good]
         return now, now.new_tensor(before), now.new_tensor(tokens)
 
-    def _rate(self, step: int, along: float) -> float:
-        """A warm-up, then half a cosine down to nothing."""
-        risen = min(1.0, step / max(1, self.config.warmup_steps))
+    def _rate(self, step: int, steps: int, along: float) -> float:
+        """A warm-up, of a third of the steps at the most, then half a cosine down to nothing."""
+        risen = min(1.0, step / max(1.0, min(self.config.warmup_steps, steps / 3)))
         return self.config.learning_rate * risen * (1 + math.cos(math.pi * along)) / 2
 
     def _steps(self) -> int:
