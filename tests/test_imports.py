@@ -25,7 +25,11 @@ def loaded(code: str, folder: Path) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        env={"CHATBOT_HOME": str(folder), "PYTHONPATH": str(Path(__file__).parent.parent)},
+        env={
+            "CHATBOT_HOME": str(folder),
+            "CHATBOT_STARTERS": str(folder / "starters"),  # bots that were trained in the checkout are none
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+        },
         cwd=folder,
         timeout=60,
     )
