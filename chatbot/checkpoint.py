@@ -114,10 +114,20 @@ class Checkpoint:
         return called(self.folder)
 
     @classmethod
-    def create(cls, folder: Path, config: BotConfig, tokenizer: Tokenizer) -> Checkpoint:
-        """Make the folder of a bot that has learned nothing yet. It must not exist."""
+    def create(
+        cls,
+        folder: Path,
+        config: BotConfig,
+        tokenizer: Tokenizer,
+        tensors: Tensors | None = None,
+        **header: Any,
+    ) -> Checkpoint:
+        """Make the folder of a bot, with its weights if it has learned already. It must not exist."""
         with _made(folder, "go on with --resume, or give another --name") as partial:
-            cls(partial, config, tokenizer)._begin()
+            made = cls(partial, config, tokenizer)
+            made._begin()
+            if tensors is not None:
+                made.save_weights(tensors, **header)
         return cls(folder, config, tokenizer)
 
     @classmethod
@@ -142,6 +152,11 @@ class Checkpoint:
         """Replace config.json."""
         with _beside(self.folder / CONFIG) as partial:
             partial.write_text(_written(config))
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is a training to go on with."""
+        return (self.folder / TRAINING).exists()
 
     @property
     def has_weights(self) -> bool:
@@ -185,18 +200,18 @@ class Checkpoint:
 
     def training_state(self) -> tuple[Tensors, Section] | None:
         """Where the training stood when it was last saved; None if it never was."""
-        if not (self.folder / TRAINING).exists():
+        if not self.has_state:
             return None
         return _read_tensors(
-            self.folder / TRAINING, "delete it to start again, or train under another --name"
+            self.folder / TRAINING, "train under another --name; --from begins with what a bot knows"
         )
 
     @property
     def run(self) -> str:
         """The run of torchrun that saved where the training stood; "" if none did."""
-        if not (self.folder / TRAINING).exists():
+        if not self.has_state:
             return ""
-        with _opened(self.folder / TRAINING, "delete it to start again") as handle:
+        with _opened(self.folder / TRAINING, "train under another --name") as handle:
             return str(_header(handle).get("run", ""))
 
     def save_training_state(self, tensors: Tensors, **header: Any) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import signal
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,13 @@ from chatbot.cli import main
 from chatbot.config import to_dict
 from chatbot.corpus.judged import Judged, read_all
 from chatbot.corpus.report import Report
-from chatbot.dialogue import Turn
+from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.torch import AnyModel, TorchEngine, build
 from chatbot.errors import ConfigError, CorpusError, TrainingError
 from chatbot.evaluation.likelihood import scores
 from chatbot.manners import offends
 from chatbot.models import FAMILIES
-from chatbot.preparation import Encoded, Example, ExamplesConfig
+from chatbot.preparation import Encoded, Example, ExamplesConfig, encode
 from chatbot.sizes import size_named
 from chatbot.tokenizer import END, Tokenizer
 from chatbot.training import Evaluated, Preferred, StepDone, Stopped
@@ -102,8 +105,8 @@ def test_what_was_preferred_is_preferred_for_other_questions_too(family: str, to
     losses = [event.loss for event in events if isinstance(event, StepDone)]
     assert losses[-1] < losses[0]
     first, last = (event for event in events if isinstance(event, Preferred))
-    assert first.held == last.held == 3
-    assert (first.right, last.right) == (0, 3)
+    assert first.held == last.held == len(learner.held) > 0
+    assert (first.right, last.right) == (0, last.held)
 
 
 def test_the_same_seed_gives_the_same_bot(tokenizer: Tokenizer) -> None:
@@ -165,7 +168,40 @@ def test_a_part_of_an_epoch_is_a_part_of_its_steps(tokenizer: Tokenizer) -> None
     learner.measure()
     *_, stopped = learner.run()
     assert isinstance(stopped, Stopped)
-    assert stopped.step == 12  # of 59 pairs, 8 steps an epoch
+    assert stopped.step == math.ceil(1.5 * len(learner.learned) / 8)
+
+
+def test_a_speaker_who_never_replies_in_the_corpus_is_said(tokenizer: Tokenizer, encoded: Encoded) -> None:
+    nobody = replace(EXAMPLES, speaker="nobody")
+    with pytest.raises(ConfigError, match="nobody called 'nobody'"):
+        Preferring(model("gpt", tokenizer), tokenizer, nobody, judgements(30), QUICK, (encoded, encoded))
+    first = encode([Dialogue((Turn("ann", "Is it cold?"), Turn("bot", "Very cold.")))] * 4, tokenizer)
+    ann = replace(EXAMPLES, speaker="ann")
+    with pytest.raises(TrainingError, match="too little to learn from"):
+        Preferring(model("gpt", tokenizer), tokenizer, ann, judgements(30), QUICK, (first, first))
+
+
+def test_replies_that_differ_only_where_they_are_cut_are_no_pair(tokenizer: Tokenizer) -> None:
+    good, bad = "Yes, it is.", "Yes, it was not."
+    limit = replace(EXAMPLES, reply_limit=2)
+    assert tokenizer.encode(good)[:2] == tokenizer.encode(bad)[:2]
+    with pytest.raises(TrainingError, match="too little to learn from"):
+        Preferring(
+            model("gpt", tokenizer),
+            tokenizer,
+            limit,
+            [Judged((Turn("user", "Hm?"),), (good,), (bad,))],
+            QUICK,
+        )
+
+
+def test_the_same_question_is_never_learned_and_held_out(tokenizer: Tokenizer) -> None:
+    learner = Preferring(model("gpt", tokenizer), tokenizer, EXAMPLES, judgements(60) * 3, QUICK)
+    learned, held = (
+        {tuple(case.good[0].prompt) for case in cases} for cases in (learner.learned, learner.held)
+    )
+    assert held
+    assert not held & learned
 
 
 def test_a_loss_that_is_no_number_is_an_error(tokenizer: Tokenizer) -> None:
@@ -224,11 +260,24 @@ def test_lines_that_are_no_judgements_are_counted(tmp_path: Path) -> None:
         judged("Hm?", good=["No."]),
         judged(" "),
         judged("Hm?", bad=["\x1b"]),
+        judged("Hm?", "Yes."),
+        judged("Hm?", "Yes.", "\u200b"),
     ]
     report = Report()
     assert len(read_all([write(tmp_path / "j.jsonl", lines)], report)) == 1
-    assert sum(report.dropped.values()) == 6
-    assert report.first["judged: no list of good replies"] == "j.jsonl:3"
+    assert sum(report.dropped.values()) == 8
+    assert report.first["conversations: no list of good replies"] == "j.jsonl:3"
+    assert report.first["conversations: nothing is said in its last turn"] == "j.jsonl:6"
+    assert report.first["conversations: its last turn is the bot's own"] == "j.jsonl:8"
+
+
+@pytest.mark.parametrize("names", [("Ann", "Pip"), ("A", "B"), ("user", "Bot"), (None, None)])
+def test_who_does_not_speak_last_is_the_bot(tmp_path: Path, names: tuple[str | None, str | None]) -> None:
+    said = [{"speaker": names[i % 2], "text": text} for i, text in enumerate(["Hi", "Hello!", "Why?"])]
+    turns = [{k: v for k, v in turn.items() if v} for turn in said]
+    file = write(tmp_path / "j.jsonl", [{"turns": turns, "good": ["So."], "bad": ["No."]}])
+    (found,) = read_all([file], Report())
+    assert [turn.speaker for turn in found.turns] == ["user", "bot", "user"]
 
 
 @pytest.mark.parametrize("lines", [[], ["{"], [{"turns": []}]])
@@ -271,8 +320,8 @@ def test_the_command_makes_another_bot(owl: str) -> None:
     result = run("judged.jsonl", "--from", owl, "--name", "wise", *QUICKLY)
     assert result.exit_code == 0, result.output
     assert "60 judged conversations, for owl-gpt" in result.stderr
-    assert "a good reply is likeliest in 0 of 3 held out" in result.stderr
-    assert "a good reply is likeliest in 3 of 3 held out" in result.stderr
+    first, last = re.findall(r"a good reply is likeliest in (\d+) of (\d+) held out", result.stderr)
+    assert first[0] == "0" < first[1] == last[0] == last[1]
     assert contents(Path("checkpoints") / owl) == before
     wise = Bot.load("wise-gpt")
     assert wise.checkpoint.config.origin == owl
@@ -291,7 +340,56 @@ def test_a_corpus_can_be_read_besides(owl: str) -> None:
     assert wise.reply("Hm?").tokens
     assert wise.header["figures"]["nats_per_word"] > 0
     assert "nats/word" in result.stderr
-    assert "4 steps teach little" in result.stderr
+    assert "so few steps teach little" in result.stderr
+    assert wise.checkpoint.config.corpus["name"] == "corpus"
+    assert wise.header["floor"]["nats_per_word"] > 0
+
+
+def test_an_interruption_leaves_what_was_learned(owl: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Preferring, "_learn", interrupting(Preferring._learn))
+    result = run("judged.jsonl", "--from", owl, "--name", "wise", *QUICKLY)
+    assert result.exit_code == 130
+    assert Bot.load("wise-gpt").header["step"] == 1
+
+
+def test_what_cannot_be_written_leaves_nothing(owl: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("chatbot.checkpoint.save_file", full)
+    result = run("judged.jsonl", "--from", owl, "--name", "wise", *QUICKLY)
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+    assert "No space left" in result.stderr
+    assert [folder.name for folder in Path("checkpoints").iterdir()] == [owl]
+
+
+def test_it_cannot_be_resumed_over_what_it_learned(owl: str) -> None:
+    before = contents(Path("checkpoints") / owl)
+    write(Path("owl.jsonl"), [{"turns": judged(a, "Yes.")["turns"]} for a in SENTENCES])
+    result = CliRunner().invoke(main, ["train", "owl.jsonl", "--model", "gpt", "--resume", "--steps", "2"])
+    assert result.exit_code == 1
+    assert "has weights, but no training to go on with" in result.stderr
+    assert "--from owl-gpt" in result.stderr
+    assert contents(Path("checkpoints") / owl) == before
+
+
+def test_a_bot_that_learned_backwards_is_refused(owl: str) -> None:
+    made = Checkpoint.load(Path("checkpoints") / owl)
+    made.configure(replace(made.config, examples={**made.config.examples, "backward": True}))
+    result = run("judged.jsonl", "--from", owl, "--name", "wise")
+    assert result.exit_code == 1
+    assert "learned conversations backwards" in result.stderr
+
+
+def interrupting(learn: Any) -> Any:
+    """The same, and Ctrl-C is pressed meanwhile."""
+
+    def learned(self: Preferring, *arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return learn(self, *arguments)
+
+    return learned
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -305,14 +403,19 @@ def contents(folder: Path) -> dict[str, bytes]:
         (("judged.jsonl", "--from", "owl-gpt", "--name", "owl"), "exists already"),
         (("judged.jsonl", "--from", "owl-gpt", "--name", "../wise"), "cannot be a bot's name"),
         (("none.jsonl", "--from", "owl-gpt", "--name", "wise"), "none.jsonl cannot be read"),
-        (("checkpoints", "--from", "owl-gpt", "--name", "wise"), "checkpoints cannot be read"),
+        (("checkpoints", "--from", "owl-gpt", "--name", "wise"), "checkpoints is no file"),
+        (("judged.jsonl", "--from", "owl-gpt", "--name", "wise", "--time", "0.0001s"), "nothing was learned"),
+        (
+            ("judged.jsonl", "--from", "owl-gpt", "--name", "wise", "--set", "preference.learning_rate=1e9"),
+            "with a lower --set preference.learning_rate",
+        ),
         (
             ("judged.jsonl", "--from", "owl-gpt", "--name", "wise", "--set", "preference.bet=1"),
             "no setting 'bet'",
         ),
         (
             ("judged.jsonl", "--from", "owl-gpt", "--name", "wise", "--set", "beta=1"),
-            "is not preference.NAME=VALUE",
+            "is not OWNER.NAME=VALUE",
         ),
         (("judged.jsonl", "--from", "owl-gpt", "--name", "wise", "--with", "none"), "none"),
     ],

@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 
 from chatbot.bot import Bot
+from chatbot.corpus.cleaning import clean_text
 from chatbot.dialogue import Turn
 from chatbot.terminal.stages import track
 
@@ -35,7 +36,8 @@ USUAL = 3  # what the usual reply counts for
 def main(name: str, lines: Path, out: Path, count: int, temperature: float, seed: int) -> None:
     """Write them, turn by turn."""
     bot = Bot.load(name, engine="torch")
-    told = [part.split("\n") for part in lines.read_text(encoding="utf-8").strip().split("\n\n")]
+    text = lines.read_text(encoding="utf-8").strip()
+    told = [[clean_text(line) for line in part.split("\n")] for part in text.split("\n\n")]
     with out.open("w", encoding="utf-8") as file:
         for turns, replies in drawn(bot, told, count, temperature, seed):
             said = [{"speaker": turn.speaker, "text": turn.text} for turn in turns]

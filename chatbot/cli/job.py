@@ -55,6 +55,11 @@ def opened_bots(folders: dict[str, Path], request: Request) -> dict[str, Checkpo
         raise CheckpointError(f"{names} {verb} already", "go on with --resume, or give another --name")
     opened = {family: Checkpoint.load(folder) for family, folder in there.items()}
     for checkpoint in opened.values():
+        if checkpoint.has_weights and not checkpoint.has_state:
+            raise CheckpointError(
+                f"{checkpoint.folder} has weights, but no training to go on with",
+                f"train under another --name, with --from {checkpoint.name}",
+            )
         check_kept(checkpoint, request)
     return opened
 

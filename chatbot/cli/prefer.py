@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +12,22 @@ import click
 
 from chatbot.cli.job import folder_of
 from chatbot.cli.named import PATH
-from chatbot.cli.request import Duration
+from chatbot.cli.request import Duration, parsed
+from chatbot.config import from_dict, override, to_dict
+from chatbot.errors import CheckpointError, ConfigError, TrainingError
 
 if TYPE_CHECKING:
-    from chatbot.checkpoint import Checkpoint
+    from chatbot.bot import Bot
     from chatbot.corpus.judged import Judged
-    from chatbot.preparation import ExamplesConfig, Prepared
-    from chatbot.training.preference import PreferenceConfig
+    from chatbot.preparation import Prepared
+    from chatbot.training.preference import PreferenceConfig, Preferring
 
 OWNER = "preference"
 FEW = 50  # steps
+FEW_STEPS = (
+    "so few steps teach little: give it more judged conversations, or go through them more often: "
+    "--set preference.epochs=10"
+)
 
 
 @click.command(
@@ -58,118 +65,111 @@ def prefer(
 
     A file is a .jsonl with {"turns": [{"speaker", "text"}, ...], "good": [text, ...], "bad": [text, ...]} on
     each line: a conversation whose last turn is to be replied to, replies that are good, and replies that are
-    not. The bot's own turns are those of the speaker "bot". The new bot is written to checkpoints/NAME-MODEL.
+    not. The bot's own turns are those of the speaker "bot", or of who does not speak last. The new bot is
+    written to checkpoints/NAME-MODEL.
     """
-    from chatbot.checkpoint import Checkpoint, claimed, find
+    from chatbot.bot import Bot
+    from chatbot.checkpoint import claimed, find
     from chatbot.corpus.judged import read_all
-    from chatbot.corpus.report import Report
+    from chatbot.corpus.report import Report, many
     from chatbot.terminal.stages import say
 
     short = {"minutes": minutes, "seed": seed}
     config = _config({k: str(v) for k, v in short.items() if v is not None}, changes)
-    begun = Checkpoint.load(find(origin))
-    folder = folder_of(name, begun.config.family)
+    begun = Bot.load(find(origin), device, "torch")
+    if begun.responder.examples.backward:
+        raise ConfigError(f"{begun.name} learned conversations backwards", "begin with a bot that did not")
+    folder = folder_of(name, begun.family)
     with claimed(folder):
-        _require_free(folder)
+        if os.path.lexists(folder):
+            raise CheckpointError(f"{folder} exists already", "give another --name")
         report = Report()
         found = read_all(judged, report)
-        for reason, count in report.dropped.items():
-            say(f"left out {count:,} {reason} (first at {report.first[reason]})")
+        for line in report.lines_dropped():
+            say(line)
         prepared = _prepared(begun, corpora) if corpora else None
-        say(f"{len(found):,} judged conversations, for {begun.name}")
-        _learn(begun, folder, found, config, prepared, device)
-        say(f"talk to it: chatbot chat {folder.name}")
+        say(f"{many(len(found), 'judged conversations')}, for {begun.name}")
+        _learn(begun, folder, found, config, prepared)
 
 
 def _config(short: dict[str, str], changes: Sequence[str]) -> PreferenceConfig:
     """The settings, with what the command line changes."""
-    from chatbot.config import override
-    from chatbot.errors import ConfigError
     from chatbot.training.preference import PreferenceConfig
 
-    for change in changes:
-        owner, _, setting = change.partition(".")
-        key, equals, value = setting.partition("=")
-        if owner != OWNER or not equals:
-            raise ConfigError(
-                f"--set '{change}' is not {OWNER}.NAME=VALUE", f"for example: --set {OWNER}.beta=0.2"
-            )
-        short[key] = value
-    return override(PreferenceConfig(), short, OWNER)
+    return override(PreferenceConfig(), short | parsed(changes, (OWNER,))[OWNER], OWNER)
 
 
-def _require_free(folder: Path) -> None:
-    """A bot that exists is never overwritten."""
-    import os
-
-    from chatbot.errors import CheckpointError
-
-    if os.path.lexists(folder):
-        raise CheckpointError(f"{folder} exists already", "give another --name")
-
-
-def _prepared(begun: Checkpoint, corpora: Sequence[Path]) -> Prepared:
+def _prepared(begun: Bot, corpora: Sequence[Path]) -> Prepared:
     """The corpora to read besides, in the bot's own pieces."""
-    from chatbot.config import from_dict
     from chatbot.corpus import open_corpora
     from chatbot.corpus.cleaning import CleaningConfig
     from chatbot.corpus.splits import DEFAULT_SPLIT
     from chatbot.preparation import prepare
-    from chatbot.terminal.stages import stages
+    from chatbot.terminal.stages import say, stages
 
-    cleaning = from_dict(CleaningConfig, begun.config.corpus.get("cleaning", {}), "cleaning")
+    checkpoint = begun.checkpoint
+    try:
+        cleaning = from_dict(CleaningConfig, checkpoint.config.corpus.get("cleaning", {}), "cleaning")
+    except ConfigError as error:
+        raise CheckpointError(f"{checkpoint.folder} is damaged: {error.what}", error.hint) from None
     with stages() as begin:
-        return prepare(open_corpora(corpora), cleaning, DEFAULT_SPLIT, begun.tokenizer, begin)
+        prepared = prepare(open_corpora(corpora), cleaning, DEFAULT_SPLIT, checkpoint.tokenizer, begin)
+    for line in prepared.lines():
+        say(line)
+    return prepared
 
 
 def _learn(
-    begun: Checkpoint,
+    begun: Bot,
     folder: Path,
     judged: Sequence[Judged],
     config: PreferenceConfig,
     prepared: Prepared | None,
-    device: str,
 ) -> None:
     """Train, and write the bot, also where Ctrl-C ended it."""
-    from chatbot.checkpoint import Checkpoint
     from chatbot.cli.train import interrupting
-    from chatbot.config import to_dict
-    from chatbot.engines.torch import build, choose_device, fill
+    from chatbot.engines.torch import TorchEngine
     from chatbot.terminal.progress import show
     from chatbot.terminal.stages import say, track
     from chatbot.training.preference import Preferring
 
-    model = build(begun.config.family, begun.config.model)
-    weights = begun.weights()
-    fill(model, weights.tensors)
-    model.to(choose_device(device))
+    engine = begun.responder.engine
+    assert isinstance(engine, TorchEngine)
     besides = (prepared.train, prepared.validation) if prepared else None
-    learner = Preferring(model, begun.tokenizer, _examples(begun), judged, config, besides)
+    tokenizer, examples = begun.checkpoint.tokenizer, begun.responder.examples
+    learner = Preferring(engine.model, tokenizer, examples, judged, config, besides)
     with track("measuring the judged replies") as progress:
         learner.measure(progress)
     with interrupting(learner):
         stopped = show(learner.run())
-    made = Checkpoint.create(folder, dataclasses.replace(begun.config, origin=begun.name), begun.tokenizer)
-    known = {"figures": dataclasses.asdict(learner.figures)} if learner.figures else {}
-    learned = {"judged": len(judged), "preference": to_dict(config)}
-    made.save_weights(_arrays(model), step=stopped.step, **learned, **known)
-    say(f"saved {folder}")
-    if stopped.step < FEW:
-        say(
-            f"{stopped.step:,} steps teach little: give it more judged conversations, or go through them "
-            "more often, with a corpus beside: --set preference.epochs=10 --with corpora/plaintalk"
-        )
+        if stopped.step:
+            _save(begun, folder, learner, stopped.step, len(judged), prepared)
     if stopped.reason == "interrupted":
         raise KeyboardInterrupt
+    if not stopped.step:
+        raise TrainingError("nothing was learned in that time", "give it more --time")
+    if stopped.step < FEW and not config.minutes:
+        say(FEW_STEPS if prepared else f"{FEW_STEPS} --with corpora/plaintalk")
+    say(f"talk to it: chatbot chat {folder.name}")
 
 
-def _examples(begun: Checkpoint) -> ExamplesConfig:
-    """How much of a conversation the bot sees."""
-    from chatbot.config import from_dict
-    from chatbot.preparation import ExamplesConfig
+def _save(
+    begun: Bot, folder: Path, learner: Preferring, step: int, judged: int, prepared: Prepared | None
+) -> None:
+    """Write the bot, whole or not at all. What was read besides is what its figures are of."""
+    from chatbot.checkpoint import Checkpoint
+    from chatbot.preparation import unigram_figures
+    from chatbot.terminal.stages import say
+    from chatbot.training.trainer import arrays
 
-    return from_dict(ExamplesConfig, begun.config.examples, "examples")
-
-
-def _arrays(model: Any) -> dict[str, Any]:  # Any: a module, and NumPy's arrays
-    return {name: tensor.detach().float().cpu().numpy() for name, tensor in model.state_dict().items()}
+    config = dataclasses.replace(begun.checkpoint.config, origin=begun.name)
+    known: dict[str, Any] = {"judged": judged, "preference": to_dict(learner.config)}  # Any: JSON values
+    if prepared:
+        config = dataclasses.replace(config, corpus=prepared.facts)
+    if prepared and learner.figures and learner.validation:
+        tokenizer = begun.checkpoint.tokenizer
+        floor = unigram_figures(prepared.train, learner.validation, len(tokenizer))
+        known |= {"figures": dataclasses.asdict(learner.figures), "floor": dataclasses.asdict(floor)}
+    weights = arrays(learner.model.state_dict())
+    Checkpoint.create(folder, config, begun.checkpoint.tokenizer, weights, step=step, **known)
+    say(f"saved {folder}")

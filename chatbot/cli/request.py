@@ -62,16 +62,16 @@ class Request:
         return " and ".join(map(str, self.corpora))
 
 
-def parsed(changes: Sequence[str]) -> Settings:
+OWNERS = ("training", "tokenizer", "examples", "cleaning", "sampling", *FAMILIES)
+
+
+def parsed(changes: Sequence[str], owners: Sequence[str] = OWNERS) -> Settings:
     """ "gpt.width=128" -> {"gpt": {"width": "128"}}"""
-    owners = ("training", "tokenizer", "examples", "cleaning", "sampling", *FAMILIES)
     settings: Settings = {owner: {} for owner in owners}
     for change in changes:
         found = re.fullmatch(r"([\w-]+)\.(\w+)=(.*)", change, re.DOTALL)
         if not found:
-            raise ConfigError(
-                f"--set '{change}' is not OWNER.NAME=VALUE", "for example: --set training.clip=0.5"
-            )
+            raise ConfigError(f"--set '{change}' is not OWNER.NAME=VALUE", f"owners: {', '.join(owners)}")
         if found[1] not in settings:
             raise ConfigError(f"--set knows no '{found[1]}'", suggestion(found[1], owners))
         settings[found[1]][found[2]] = found[3]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from chatbot.corpus.lines import Line, numbered
 from chatbot.corpus.report import Report
@@ -17,6 +17,7 @@ UNHEARD = ("system", "developer", "tool", "function")  # roles that nobody in th
 PEEK = 20  # lines looked at to recognise a file; the first ones may be broken
 
 Object = dict[str, Any]  # Any: whatever JSON holds
+T = TypeVar("T")
 
 
 class Unusable(Exception):
@@ -31,13 +32,18 @@ def matches(path: Path) -> bool:
 def read(path: Path, report: Report) -> Iterator[Dialogue]:
     """Every usable dialogue, file by file in the order of their names."""
     for file in _files(path):
-        for line in numbered(file, report):
-            report.conversations_listed += 1
-            where = f"{file.name}:{line.number}"
-            try:
-                yield dialogue(parse(line), where, report)
-            except Unusable as why:
-                report.drop(f"conversations: {why}", where)
+        yield from usable(file, dialogue, report)
+
+
+def usable(file: Path, made: Callable[[Object, str, Report], T], report: Report) -> Iterator[T]:
+    """What is made of each line, given where it stands too; one that is Unusable is counted."""
+    for line in numbered(file, report):
+        report.conversations_listed += 1
+        where = f"{file.name}:{line.number}"
+        try:
+            yield made(parse(line), where, report)
+        except Unusable as why:
+            report.drop(f"conversations: {why}", where)
 
 
 def parse(line: Line) -> Object:

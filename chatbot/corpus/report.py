@@ -78,12 +78,16 @@ class Report:
             f"{many(self.lines_read, 'lines')}, {many(self.pairs_read, 'pairs')}, "
             f"{many(self.lines_empty, 'lines')} empty",
         ]
-        found += [self._dropped(reason, count) for reason, count in self.dropped.most_common()]
+        found += self.lines_dropped()
         if self.parted:
             found.append(f"gained {many(self.parted, 'dialogues')}: parted where a turn was dropped")
         found += [f"cleaned {many(count, 'turns')}: {rule}" for rule, count in self.changed.most_common()]
         kept = f"kept {many(self.dialogues, 'dialogues')}: {many(self.turns, 'turns')}, "
         return [*found, f"{kept}{many(self.pairs, 'pairs')}, {many(self.words, 'words')}"]
+
+    def lines_dropped(self) -> list[str]:
+        """What was left out and why, the commonest reason first."""
+        return [self._dropped(reason, count) for reason, count in self.dropped.most_common()]
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON values
         """The counts as JSON values."""

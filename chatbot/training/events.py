@@ -35,7 +35,7 @@ class StepDone:
     epoch: float
     loss: float  # nats per target token, label smoothing included
     learning_rate: float
-    tokens_per_second: float  # targets learned per second
+    tokens_per_second: float  # targets learned per second; or pairs
     seconds: float
     seconds_left: float
     unit: str = "token"  # what loss and speed are of

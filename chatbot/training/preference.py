@@ -12,6 +12,7 @@ import dataclasses
 import math
 import random
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,13 +30,24 @@ from chatbot.config import quoted, setting
 from chatbot.corpus.judged import Judged
 from chatbot.engines.torch import AnyModel, TorchEngine
 from chatbot.errors import ConfigError, TrainingError
-from chatbot.preparation import UNCUT, Encoded, Example, ExamplesConfig, Figures, exchanges, learned
+from chatbot.preparation import (
+    UNCUT,
+    Encoded,
+    Example,
+    Examples,
+    ExamplesConfig,
+    Figures,
+    exchanges,
+    learned,
+)
 from chatbot.tokenizer import END, Tokenizer
 from chatbot.training.events import Evaluated, Preferred, StepDone, Stopped
 from chatbot.training.memory import keep_freed
+from chatbot.training.trainer import require
 
 MOST = 1_000_000_000  # of any setting
-HELD = 20  # every so many-th conversation is held out, to see whether what was learned holds for others
+MOST_PAIRS = 4096  # of a step: WINDOW times as many are drawn at once
+HELD = 20  # of so many conversations one is held out, to see whether what was learned holds for others
 WINDOW = 20  # batches among which pairs are sorted by length: little padding, an order nearly by chance
 VALIDATION = 2000  # replies of the corpora to validate with
 TOKENS = 8192  # of a batch that is only measured
@@ -72,6 +84,8 @@ class PreferenceConfig:
             value = getattr(self, item.name)
             if not 0 <= value <= MOST:  # nor NaN
                 raise ConfigError(f"preference.{item.name} must be from 0 to {MOST:,}, not {quoted(value)}")
+        if self.batch_pairs > MOST_PAIRS:
+            raise ConfigError(f"preference.batch_pairs must be {MOST_PAIRS:,} at the most")
         for name in ("beta", "learning_rate", "epochs", "pairs", "batch_pairs", "batch_tokens"):
             if not getattr(self, name):
                 raise ConfigError(f"preference.{name} must be over 0")
@@ -92,13 +106,18 @@ class Preferring:
         """corpus: what is read besides, to learn from and to validate with."""
         self.model, self.config = model, config
         self.device = TorchEngine(model).device
-        rows = [i for i in range(len(judged)) if i % HELD or len(judged) < HELD]
-        self.learned = [_Case.of(judged[i], tokenizer, examples) for i in rows]
-        self.held = [_Case.of(one, tokenizer, examples) for one in judged[::HELD] if len(judged) >= HELD]
+        cases = [(_is_held(one), _Case.of(one, tokenizer, examples)) for one in judged]
+        cases = [(held, case) for held, case in cases if case.bad]
+        few = len(cases) < HELD
+        self.learned = [case for held, case in cases if few or not held]
+        self.held = [case for held, case in cases if held and not few]
+        if not self.learned:
+            raise TrainingError("there is too little to learn from", "give it more judged conversations")
         self._before: list[NDArray[np.float64]] = []  # log p of the replies, by the bot that it began as
-        self._corpus = self._walk(corpus[0], examples) if corpus else iter(())
-        uncut = dataclasses.replace(examples, reply_limit=UNCUT)
-        self._validation = exchanges(corpus[1], uncut).some(VALIDATION) if corpus else None
+        self._corpus: Iterator[Any] = iter(())  # Any: batches of the family's kind
+        self.validation: Examples | None = None
+        if corpus:
+            self._read_besides(*corpus, examples)
         self._chance = random.Random(config.seed)
         self.figures: Figures | None = None  # on the corpora, once they are known
         self._stop = False
@@ -109,9 +128,11 @@ class Preferring:
 
     def measure(self, progress: Progress | None = None) -> None:
         """How likely every reply is to the bot that is begun with: needed before `run`."""
-        found = self._log_probabilities([example for case in self.learned for example in case.all], progress)
-        ends = np.cumsum([len(case.all) for case in self.learned])
-        self._before = np.split(found, ends[:-1])
+        self._before = self._by_case(self.learned, progress)
+        if not all(np.isfinite(found).all() for found in self._before):
+            raise TrainingError(
+                "the bot that is begun with gives no numbers", "begin with another one: --from"
+            )
 
     def run(self) -> Iterator[StepDone | Preferred | Evaluated | Stopped]:
         """Learn to the end, or to an interruption; the model's weights are what was learned."""
@@ -119,15 +140,13 @@ class Preferring:
         steps = self._steps()
         optimizer = torch.optim.AdamW(self.model.parameters(), betas=BETAS, weight_decay=0.0)
         self.model.requires_grad_(True).eval()  # without dropout: as the replies were measured before
-        yield self._preferred(0, time.monotonic())
-        yield from self._validated(0, time.monotonic())
-        began, step, reason = time.monotonic(), 0, "finished"
-        for step, pairs in enumerate(islice(self._plan(), steps), 1):
-            minutes = (time.monotonic() - began) / 60
-            along = max((step - 1) / steps, minutes / (self.config.minutes or math.inf))
+        yield from self._measured(0, time.monotonic())
+        began, step = time.monotonic(), 0
+        for pairs in islice(self._plan(), steps):
+            along = self._along(step, steps, began)
             if self._stop or along >= 1:
-                reason, step = "interrupted" if self._stop else reason, step - 1
                 break
+            step += 1
             rate = self._rate(step, steps, along)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -135,19 +154,23 @@ class Preferring:
             loss = self._learn(pairs, step)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             optimizer.step()
-            yield self._step_done(step, step / steps, loss, rate, began, len(pairs))
-        yield self._preferred(step, began)
-        yield from self._validated(step, began)
+            yield self._step_done(step, self._along(step, steps, began), loss, rate, began)
+        if not all(torch.isfinite(parameter).all() for parameter in self.model.parameters()):
+            raise _diverged("weights are no numbers any more", step)
+        reason = "interrupted" if self._stop else "finished"
+        yield from self._measured(step, began)
         yield Stopped(reason, step, time.monotonic() - began, step, math.inf)
+
+    def _along(self, step: int, steps: int, began: float) -> float:
+        """0 to 1 of the whole: by steps or by time, whichever ends first."""
+        minutes = (time.monotonic() - began) / 60
+        return max(step / steps, minutes / (self.config.minutes or math.inf))
 
     def _learn(self, pairs: Sequence[Pair], step: int) -> float:
         """The gradients of a step's loss; the loss of its pairs."""
         found = preference_loss(*self._compared(pairs), self.config.beta, self.config.good)
         if not math.isfinite(found.item()):
-            raise TrainingError(
-                f"the loss became {found.item()} at step {step}",
-                "try again with a lower --set preference.learning_rate",
-            )
+            raise _diverged(f"loss became {found.item()}", step)
         torch.autograd.backward(found)
         for batch in islice(self._corpus, 1 if self.config.corpus else 0):
             other = self.model.loss(batch.to(self.device))
@@ -174,20 +197,23 @@ class Preferring:
 
     def _steps(self) -> int:
         """How many there are; a part of an epoch is a part of its steps."""
-        pairs = len(self.learned) * self.config.pairs
-        return max(1, round(math.ceil(pairs / self.config.batch_pairs) * self.config.epochs))
+        pairs = len(self.learned) * self.config.pairs * self.config.epochs
+        return max(1, math.ceil(pairs / self.config.batch_pairs))
 
     def _plan(self) -> Iterator[list[Pair]]:
-        """The pairs of every step, without end, epoch after epoch; those of one step are of like length."""
-        size = self.config.batch_pairs
+        """The pairs of every step, without end; those of one step are of like length."""
+        size, pairs = self.config.batch_pairs, self._pairs()
         while True:
-            pairs = [self._drawn(i) for i in range(len(self.learned)) for _ in range(self.config.pairs)]
-            self._chance.shuffle(pairs)
-            for at in range(0, len(pairs), size * WINDOW):
-                near = sorted(pairs[at : at + size * WINDOW], key=self._length)
-                batches = [near[i : i + size] for i in range(0, len(near), size)]
-                self._chance.shuffle(batches)
-                yield from batches
+            near = sorted(islice(pairs, size * WINDOW), key=self._length)
+            batches = [near[i : i + size] for i in range(0, len(near), size)]
+            self._chance.shuffle(batches)
+            yield from batches
+
+    def _pairs(self) -> Iterator[Pair]:
+        """Pairs without end, of each conversation one before any gives another."""
+        while True:
+            for i in self._chance.sample(range(len(self.learned)), len(self.learned)):
+                yield self._drawn(i)
 
     def _drawn(self, i: int) -> Pair:
         """A pair; what stands there more often comes more often."""
@@ -200,22 +226,26 @@ class Preferring:
         case = self.learned[pair[0]]
         return len(case.good[0].prompt) + max(len(case.good[pair[1]].reply), len(case.bad[pair[2]].reply))
 
-    def _preferred(self, step: int, began: float) -> Preferred:
-        """Of the conversations held out, in how many the likeliest of the judged replies is a good one."""
-        found = self._log_probabilities([example for case in self.held for example in case.all])
-        ends = np.cumsum([len(case.all) for case in self.held])
-        parts = np.split(found, ends[:-1]) if self.held else []
-        right = sum(int(part.argmax() < len(case.good)) for part, case in zip(parts, self.held, strict=True))
-        return Preferred(step, time.monotonic() - began, right, len(self.held))
+    def _measured(self, step: int, began: float) -> Iterator[Preferred | Evaluated]:
+        """What is held out, and whether what the bot knew is forgotten; nothing if interrupted meanwhile."""
+        try:
+            found = self._by_case(self.held)
+            right = sum(int(p.argmax() < len(case.good)) for p, case in zip(found, self.held, strict=True))
+            yield Preferred(step, time.monotonic() - began, right, len(self.held))
+            if self.validation:
+                nats = -self._log_probabilities(self.validation).sum()
+                tokens = int(self.validation.lengths[:, 1].sum())
+                self.figures = Figures.of(float(nats), tokens, self.validation)
+                figures = dataclasses.asdict(self.figures)
+                yield Evaluated(step, time.monotonic() - began, **figures, best=False)
+        except _Interrupted:
+            self.figures = None
 
-    def _validated(self, step: int, began: float) -> Iterator[Evaluated]:
-        """How well replies of the corpora are predicted: whether what the bot knew is forgotten."""
-        if not self._validation:
-            return
-        nats = -self._log_probabilities(self._validation).sum()
-        tokens = int(self._validation.lengths[:, 1].sum())
-        self.figures = Figures.of(float(nats), tokens, self._validation)
-        yield Evaluated(step, time.monotonic() - began, **dataclasses.asdict(self.figures), best=False)
+    def _by_case(self, cases: Sequence[_Case], progress: Progress | None = None) -> list[NDArray[np.float64]]:
+        """log p of each conversation's replies, the good ones first."""
+        found = self._log_probabilities([example for case in cases for example in case.all], progress)
+        ends = np.cumsum([len(case.all) for case in cases])
+        return np.split(found, ends[:-1]) if cases else []
 
     def _log_probabilities(
         self, examples: Sequence[Example], progress: Progress | None = None
@@ -225,6 +255,8 @@ class Preferring:
         lengths = np.array([(len(e.prompt), len(e.reply)) for e in examples], np.int64).reshape(-1, 2)
         found, done = np.zeros(len(examples)), 0
         for rows in grouped(kind, kind.shapes(lengths), np.arange(len(examples)), TOKENS):
+            if self._stop:
+                raise _Interrupted
             with torch.inference_mode():
                 found[rows] = log_probabilities(self.model, [examples[i] for i in rows]).cpu().numpy()
             done += len(rows)
@@ -232,16 +264,34 @@ class Preferring:
                 progress(done, len(examples))
         return found
 
-    def _walk(self, corpus: Encoded, examples: ExamplesConfig) -> Iterator[Any]:
-        """Batches of the corpora, without end; Any: of the family's kind."""
+    def _read_besides(self, corpus: Encoded, validation: Encoded, examples: ExamplesConfig) -> None:
+        """Batches of the corpora, without end, and replies to validate with."""
         found = learned(corpus, examples, self.model.learns_prompt)
-        return iter(Batches(found, self.model.batch, self.config.batch_tokens, self.config.seed))
+        uncut = dataclasses.replace(examples, reply_limit=UNCUT)
+        self.validation = exchanges(validation, uncut).some(VALIDATION)
+        require(found, self.validation)
+        self._corpus = iter(Batches(found, self.model.batch, self.config.batch_tokens, self.config.seed))
 
-    @staticmethod
-    def _step_done(step: int, along: float, loss: float, rate: float, began: float, pairs: int) -> StepDone:
+    def _step_done(self, step: int, along: float, loss: float, rate: float, began: float) -> StepDone:
         seconds = time.monotonic() - began
-        left = seconds * (1 - along) / along
-        return StepDone(step, along, along, loss, rate, pairs * step / seconds, seconds, left, "pair")
+        left = seconds * max(0.0, 1 - along) / along
+        speed = self.config.batch_pairs * step / seconds
+        return StepDone(step, min(1.0, along), along, loss, rate, speed, seconds, left, "pair")
+
+
+class _Interrupted(Exception):
+    """While something was measured."""
+
+
+def _diverged(what: str, step: int) -> TrainingError:
+    return TrainingError(
+        f"the {what} at step {step}", "try again with a lower --set preference.learning_rate"
+    )
+
+
+def _is_held(judged: Judged) -> bool:
+    """By what is said first: the same question is never on both sides."""
+    return zlib.crc32(judged.turns[0].text.lower().encode()) % HELD == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +315,9 @@ class _Case:
             return Example(prompt, [*tokenizer.encode(text), END][: examples.reply_limit])
 
         good, bad = Counter(judged.good), Counter(judged.bad)
+        learned = [made(text).reply for text in good]
+        for text in [text for text in bad if made(text).reply in learned]:  # they differ where they are cut
+            del bad[text]
         weights = list(good.values()), list(bad.values())
         return cls(list(map(made, good)), list(map(made, bad)), weights)
 

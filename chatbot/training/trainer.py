@@ -382,7 +382,7 @@ class Trainer:
         if not self.config.shard or self.world.size == 1:
             return TorchEngine(self.model)
         config = self.checkpoint.config
-        return TorchEngine.load(config.family, config.model, _arrays(self._weights()), "cpu")
+        return TorchEngine.load(config.family, config.model, arrays(self._weights()), "cpu")
 
     def _progress(self) -> float:
         """0 to 1: by steps or by time, whichever is further. The last validation belongs to the time.
@@ -411,7 +411,7 @@ class Trainer:
         weights = self._weights()
         if self.world.main:
             known = {"figures": figures, "floor": dataclasses.asdict(self.floor)}
-            self.checkpoint.save_weights(_arrays(weights), step=self.at.step, replies=replies, **known)
+            self.checkpoint.save_weights(arrays(weights), step=self.at.step, replies=replies, **known)
 
     def _save(self, best: bool) -> Saved:
         tensors = {f"model.{name}": value for name, value in self._weights().items()}
@@ -422,7 +422,7 @@ class Trainer:
             tensors |= {_random(kind, rank): state for kind, state in states.items()}
         header = {"position": dataclasses.asdict(self.at), "precision": self.precision, "run": run_id()}
         if self.world.main:
-            self.checkpoint.save_training_state(_arrays(tensors), **header)
+            self.checkpoint.save_training_state(arrays(tensors), **header)
         return Saved(self.at.step, self.checkpoint.folder, best)
 
     def _resume(self) -> None:
@@ -484,7 +484,8 @@ class Trainer:
             torch.cuda.set_rng_state(tensors[_random("cuda", self.world.rank)])
 
 
-def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:
+def arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:
+    """As a checkpoint has them."""
     return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
 
 
