@@ -96,7 +96,8 @@ def _config(short: dict[str, str], changes: Sequence[str]) -> PreferenceConfig:
     """The settings, with what the command line changes."""
     from chatbot.training.preference import PreferenceConfig
 
-    return override(PreferenceConfig(), short | parsed(changes, (OWNER,))[OWNER], OWNER)
+    asked = parsed(changes, (OWNER,), "preference.beta=0.2")[OWNER]
+    return override(PreferenceConfig(), short | asked, OWNER)
 
 
 def _prepared(begun: Bot, corpora: Sequence[Path]) -> Prepared:

@@ -18,6 +18,8 @@ from chatbot.sizes import size_named
 if TYPE_CHECKING:
     from chatbot.checkpoint import BotConfig, Checkpoint
 
+# whose settings --set changes
+OWNERS = ("training", "tokenizer", "examples", "cleaning", "sampling", *FAMILIES)
 ORIGINAL = ("tokenizer", "examples", "sampling")  # sections that stay as they are in the bot one begins from
 GENTLE = 0.25  # of the usual learning rate, for a bot that begins from another
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
@@ -62,16 +64,15 @@ class Request:
         return " and ".join(map(str, self.corpora))
 
 
-OWNERS = ("training", "tokenizer", "examples", "cleaning", "sampling", *FAMILIES)
-
-
-def parsed(changes: Sequence[str], owners: Sequence[str] = OWNERS) -> Settings:
+def parsed(
+    changes: Sequence[str], owners: Sequence[str] = OWNERS, example: str = "training.clip=0.5"
+) -> Settings:
     """ "gpt.width=128" -> {"gpt": {"width": "128"}}"""
     settings: Settings = {owner: {} for owner in owners}
     for change in changes:
         found = re.fullmatch(r"([\w-]+)\.(\w+)=(.*)", change, re.DOTALL)
         if not found:
-            raise ConfigError(f"--set '{change}' is not OWNER.NAME=VALUE", f"owners: {', '.join(owners)}")
+            raise ConfigError(f"--set '{change}' is not OWNER.NAME=VALUE", f"for example: --set {example}")
         if found[1] not in settings:
             raise ConfigError(f"--set knows no '{found[1]}'", suggestion(found[1], owners))
         settings[found[1]][found[2]] = found[3]
