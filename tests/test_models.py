@@ -316,3 +316,26 @@ def test_a_deeper_gpt_begins_as_the_one_that_it_begins_with(layers: int) -> None
     queries = [tensor for name, tensor in deep.state_dict().items() if name.endswith("query.weight")]
     assert len(queries) == layers
     assert len({query.sum().item() for query in queries}) == 2  # copies of the two, that can learn
+
+
+@pytest.mark.parametrize("before", [1, 2])
+@pytest.mark.parametrize("layers", [2, 4])
+def test_a_deeper_seq2seq_begins_as_the_one_that_it_begins_with(before: int, layers: int) -> None:
+    torch.manual_seed(0)
+    shallow, deep = (build("seq2seq", {**SMALL, "layers": n}, seed=n).eval() for n in (before, layers))
+    weights = {name: tensor.numpy() for name, tensor in shallow.state_dict().items()}
+    fill(deep, deep.deepened(weights))
+    prompt, reply = torch.tensor([[5, 6, 7], [8, PAD, PAD]]), torch.tensor([[BOT, 4, 5], [BOT, 6, PAD]])
+    for here, there in zip(_said(deep, prompt, reply), _said(shallow, prompt, reply), strict=True):
+        torch.testing.assert_close(here, there)
+    logits, _ = _said(deep, prompt, reply)
+    torch.autograd.backward(logits.square().sum())
+    added = [p for name, p in deep.named_parameters() if f".{layers - 1}.weight_ih" in name]
+    assert len(added) == 3
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in added)
+
+
+def _said(model: Any, prompt: Tensor, reply: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits of a reply, and what each of its pieces attended to."""
+    features, weights, _ = model.decode(reply, model.encode(prompt))
+    return model.output(features), weights

@@ -604,10 +604,15 @@ def test_a_bot_begins_with_what_another_knows(here: Path) -> None:
     assert 0 < max(moved.values()) < 0.05  # one gentle step from there, and not from chance
     run("cats", "--from", "owls-gpt", "--name", "drop", "--set", "gpt.dropout=0.2", "--steps", "1", *few)
     assert Checkpoint.load(here / "checkpoints/drop-gpt").config.model["dropout"] == 0.2
-    run("cats", "--from", "owls-gpt", "--name", "deep", "--set", "gpt.layers=3", "--steps", "1", *few)
-    deep = Checkpoint.load(here / "checkpoints/deep-gpt")
-    assert deep.config.model["layers"] == 3 > before.config.model["layers"]
-    assert float(np.abs(deep.weights().tensors["embed.weight"] - old["embed.weight"]).max()) < 0.05
+    for family in ("gpt", "seq2seq"):
+        origin = Checkpoint.load(here / f"checkpoints/owls-{family}")
+        settings = ("--set", f"{family}.layers=3", "--steps", "1", *few)
+        result = run("cats", "--from", origin.name, "--name", "deep", *settings)
+        assert result.exit_code == 0, (result.stderr, result.exception)
+        deep = Checkpoint.load(here / f"checkpoints/deep-{family}")
+        assert deep.config.model["layers"] == 3 > origin.config.model["layers"]
+        read = [bot.weights().tensors["embed.weight"] for bot in (origin, deep)]
+        assert float(np.abs(read[1] - read[0]).max()) < 0.05
     assert run("cats", "--model", "gpt", "--resume", "--steps", "2", *few).exit_code == 0
     assert Checkpoint.load(here / "checkpoints/cats-gpt").config.origin == "owls-gpt"
 
@@ -620,7 +625,7 @@ def test_a_bot_begins_with_what_another_knows(here: Path) -> None:
         (("--from", "owls-gpt", "--size", "micro"), "leave out --size"),
         (("--from", "owls-gpt", "--set", "gpt.width=64"), "leave out --set gpt"),
         (("--from", "owls-gpt", "--set", "gpt.layers=1"), "owls-gpt has 2 layers: what begins from it"),
-        (("--from", "owls-seq2seq", "--set", "seq2seq.layers=2"), "leave out --set seq2seq"),
+        (("--from", "owls-seq2seq", "--set", "seq2seq.width=64"), "leave out --set seq2seq"),
         (("--from", "owls-gpt", "--set", "tokenizer.vocabulary=999"), "leave out --set tokenizer"),
     ],
 )

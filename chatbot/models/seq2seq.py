@@ -12,15 +12,19 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from chatbot.batches import IGNORE, MARKS, PAD, PairBatch
 from chatbot.models.attention import LuongAttention
-from chatbot.models.base import ReplyModel, State, Trace, given
+from chatbot.models.base import ReplyModel, State, Tensors, Trace, given
 from chatbot.models.config import Seq2SeqConfig
 from chatbot.models.dropout import dropout
 from chatbot.models.gru import GRULayer
+
+STACKS = ("encoder.forwards", "encoder.backwards", "bridge", "decoder")  # one part a layer
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
     config: Seq2SeqConfig
     learning_rate = 4e-3
     batch = PairBatch
+    changes_later = ReplyModel.changes_later | {"layers"}
 
     def __init__(self, config: Seq2SeqConfig) -> None:
         super().__init__()
@@ -101,6 +106,20 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
     def embedding_share(self) -> float:
         """In inverse proportion to the width: what the layers read is sqrt(D) times the embedding."""
         return min(super().embedding_share, 512 / self.config.width)
+
+    def deepened(self, weights: Tensors) -> Tensors:
+        """Over the layers come copies of the last that add nothing yet, as Net2DeeperNet's (Chen et al. 2016).
+
+        Where the n gate's weights are zero, a GRU that starts from zero stays there.
+        """
+        before = sum(name.startswith("bridge.") and name.endswith(".weight") for name in weights)
+        deeper = dict(weights)
+        for name in list(weights):
+            stack, _, rest = name.partition(f".{before - 1}.")
+            if stack in STACKS:
+                silent = _silenced(weights[name], stack)
+                deeper |= {f"{stack}.{i}.{rest}": silent for i in range(before, self.config.layers)}
+        return deeper
 
     def encode(self, prompt: Tensor) -> GRUState:
         mask = prompt != PAD
@@ -140,6 +159,13 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
 
     def _drop(self, x: Tensor) -> Tensor:
         return dropout(x, self.config.dropout, self.training)
+
+
+def _silenced(weight: NDArray[np.float32], stack: str) -> NDArray[np.float32]:
+    """Of a layer that adds nothing: no bridge, and no n gate (the last third of a GRU's rows)."""
+    silent = weight.copy()
+    silent[0 if stack == "bridge" else -len(weight) // 3 :] = 0
+    return silent
 
 
 def _words(prompt: Tensor) -> Tensor:
