@@ -108,7 +108,7 @@ class Seq2Seq(ReplyModel[PairBatch, GRUState]):
         return min(super().embedding_share, 512 / self.config.width)
 
     def deepened(self, weights: Tensors) -> Tensors:
-        """Over the layers come copies of the last that add nothing yet, as Net2DeeperNet's (Chen et al. 2016).
+        """Over the last layer come copies of it that add nothing yet (Chen et al. 2016, Net2DeeperNet).
 
         Where the n gate's weights are zero, a GRU that starts from zero stays there.
         """
