@@ -36,6 +36,8 @@ NEWCOMERS = (
     ("A ninth newcomer", "newcomer9.txt", "-newcomer9"),
     ("A tenth newcomer", "newcomer10.txt", "-newcomer10"),
     ("An eleventh newcomer", "newcomer11.txt", "-newcomer11"),
+    ("A twelfth newcomer", "newcomer12.txt", "-newcomer12"),
+    ("A thirteenth newcomer", "newcomer13.txt", "-newcomer13"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
