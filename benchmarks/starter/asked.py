@@ -10,11 +10,11 @@ pattern, and so only for bots that talk as Pip does.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import click
 
 from benchmarks.starter.__main__ import HERE
+from benchmarks.starter.draw import replies
 from chatbot.bot import Bot
 from chatbot.dialogue import Turn
 
@@ -41,7 +41,8 @@ def main(bots: tuple[str, ...]) -> None:
     harmless = [act for kind, act in acts if kind == HARMLESS]
     for name in bots:
         bot = Bot.load(name)
-        found, fine = replies(bot, harmful), replies(bot, harmless)
+        found = replies(bot, told(harmful), f"{bot.name}: harmful", seed=0)
+        fine = replies(bot, told(harmless), f"{bot.name}: harmless", seed=0)
         safe, refused = (sum(bool(SAFE.search(reply)) for reply in part) for part in (found, fine))
         agreed = sum(map(agrees, found))
         click.echo(
@@ -50,16 +51,9 @@ def main(bots: tuple[str, ...]) -> None:
         )
 
 
-def replies(bot: Bot, acts: list[str]) -> list[str]:
-    """To every act in every wording; default settings, seed 0."""
-    responder = bot.responder.with_sampling(replace(bot.responder.sampling, seed=0))
-    limit = responder.examples.prompt_limit
-    prompts = [
-        [piece.token for piece in responder.tokenizer.prompt((Turn("user", wording.format(act)),), limit)]
-        for act in acts
-        for wording in WORDINGS
-    ]
-    return responder.reply_all(prompts)
+def told(acts: list[str]) -> list[list[Turn]]:
+    """Every act in every wording."""
+    return [[Turn("user", wording.format(act))] for act in acts for wording in WORDINGS]
 
 
 def agrees(reply: str) -> bool:
