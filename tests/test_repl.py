@@ -29,10 +29,9 @@ from chatbot.dialogue import Turn
 from chatbot.errors import ChatbotError, CheckpointError
 from chatbot.interrupts import after_resuming
 from chatbot.replying import Event
-from chatbot.terminal import commands, comparing, keeping, repl, transcript
+from chatbot.terminal import commands, comparing, keeping, leaving, repl, transcript
 from chatbot.terminal.keeping import Log, fresh
 from chatbot.terminal.repl import (
-    HOW_TO_LEAVE,
     CommandCompleter,
     Repl,
     begin_loading,
@@ -139,13 +138,19 @@ def test_words_that_leave(word: str) -> None:
 def test_ctrl_c_clears_what_is_typed() -> None:
     with conversation("nonsense" + CTRL_C + "hello" + ENTER) as talk:
         assert talk.heard() == ["hello"]
-        assert HOW_TO_LEAVE not in talk.lines
+        assert leaving.HOW not in talk.lines
 
 
 def test_ctrl_c_with_nothing_typed_says_how_to_leave_and_stays() -> None:
     with conversation(CTRL_C + "hello" + ENTER) as talk:
-        assert talk.lines == [HOW_TO_LEAVE]
+        assert talk.lines == [leaving.HOW]
         assert talk.out.getvalue() == "Hi.\n"
+
+
+def test_who_asks_how_to_leave_is_told() -> None:
+    with conversation("hello" + ENTER + "how do I exit?" + ENTER, "Hi!", "Start small.") as talk:
+        assert talk.out.getvalue() == "Hi!\nStart small.\n"
+        assert talk.lines == [leaving.HOW]
 
 
 def test_ctrl_c_stops_a_reply_keeps_what_was_said_and_stays() -> None:

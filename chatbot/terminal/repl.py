@@ -45,7 +45,7 @@ from chatbot.decoding import USUAL, SamplingConfig, style_of
 from chatbot.errors import ChatbotError
 from chatbot.interrupts import after_resuming
 from chatbot.replying import Reply
-from chatbot.terminal import batch, commands, comparing, replies, transcript
+from chatbot.terminal import batch, commands, comparing, leaving, replies, transcript
 from chatbot.terminal.session import Opening, Session
 from chatbot.terminal.strip import LiveStrip, average
 from chatbot.terminal.text import printable, printable_lines
@@ -55,7 +55,6 @@ from chatbot.terminal.wrapping import Wrapped
 PROMPT = "> "
 LISTED = 60  # completions
 EARLY = 0.5  # seconds after the beginning in which a line feed is an Enter that was typed before it
-HOW_TO_LEAVE = "Use Ctrl-D or /exit to leave."
 QUOTES = '"""'  # between two of these, Enter begins a line
 
 
@@ -90,7 +89,7 @@ class Repl:
 
     def take_turn(self) -> bool:
         """Read and answer; False when the user leaves."""
-        told = HOW_TO_LEAVE
+        told = leaving.HOW
         try:
             text = self.prompts.prompt(PROMPT, pre_run=self.check_loaded)
             told = "(stopped)"
@@ -181,6 +180,8 @@ class Repl:
             self.say("Only the end of that was read: it is longer than what the bot sees at once.")
         if danger.speaks_of(text):
             self.session.console.print(Text(danger.HELP))
+        if leaving.asks(text):
+            self.say(leaving.HOW)
         drawn = bot.with_sampling(self.session.varied(bot.sampling))  # for /explain
         self.session.last, self.session.last_bot = reply, drawn
         if reply.text:  # an exchange without words is none

@@ -1,0 +1,48 @@
+"""Who asks how to leave, and what the program says then."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatbot.terminal import leaving
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "how do I exit",
+        "How do I quit?",
+        "how to quit this",
+        "how do i get out of here??",
+        "ok, how do i leave this chat",
+        "How can I leave?",
+        "how do you exit this thing",
+        "let me out!",
+        "i want to exit",
+        "how do i stop this",
+        "how do I close the program please",
+        "what do I type to quit",
+    ],
+)
+def test_who_asks_how_to_leave_is_heard(text: str) -> None:
+    assert leaving.asks(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "how do i quit smoking",
+        "how do i leave my husband",
+        "how do I get out of bed",
+        "how do i end it",
+        "how do i stop it",
+        "i want to leave",
+        "i want to get out",
+        "let me out of the house",
+        "how do i close a bank account",
+        "bye",
+    ],
+)
+def test_other_questions_are_left_to_the_bot(text: str) -> None:
+    assert not leaving.asks(text)
