@@ -634,6 +634,14 @@ def test_another_reply_is_drawn_more_freely_each_time(session: Session) -> None:
     assert session.varied(replace(sampling, temperature=1.4)).temperature == 1.4
 
 
+@pytest.mark.parametrize(("beams", "candidates"), [(3, 1), (1, 3)])
+def test_another_reply_is_drawn_by_itself(session: Session, beams: int, candidates: int) -> None:
+    sampling = replace(session.sampling, beams=beams, candidates=candidates)
+    assert session.varied(sampling) == sampling
+    session.again = 1
+    assert (session.varied(sampling).beams, session.varied(sampling).candidates) == (1, 1)
+
+
 def test_edit_takes_the_text_itself(session: Session) -> None:
     session.turns = (Turn("user", "hello"), Turn("bot", "Hi."))
     assert commands.run(session, "/edit good morning") == "good morning"

@@ -282,7 +282,7 @@ def test_to_end_as_the_prompt_did_is_no_echo() -> None:
 
 def test_what_goes_on_as_an_earlier_reply_is_less_probable() -> None:
     # Two earlier replies, 6 5 8 9 2 (end) and 6 5 8 7; what the user said (mark 3) is no reply.
-    prompt = [3, 6, 5, 8, 1, 2, 4, 6, 5, 8, 9, 2, 3, 9, 2, 4, 6, 5, 8, 7, 2, 3, 9, 2]
+    prompt = [3, 6, 5, 8, 1, 2, 4, 6, 5, 8, 9, 2, 3, 8, 2, 4, 6, 5, 8, 7, 2, 3, 8, 2]
 
     def less(said: list[int], by: float = 1.5) -> list[int]:
         changed = RULES["again"].apply(np.zeros(V, np.float32), Seen(said, prompt=prompt, end=2), by)
@@ -295,6 +295,8 @@ def test_what_goes_on_as_an_earlier_reply_is_less_probable() -> None:
     assert less([5, 8, 9]) == [], "not from its beginning"
     assert less([6, 5, 8, 9]) == [], "to end as before is no repetition"
     assert less([6, 5, 8, 1]) == [], "what only the user said"
+    prompt += [4, 6, 5, 8, 1, 2, 3, 5, 2]
+    assert less([6, 5, 8]) == [7, 9], "1 is the user's own word: a name may be said again"
 
 
 @pytest.mark.parametrize("settings", [{"bad_words": "owl"}, {"no_repeat": 1}, {"min_tokens": 9}])

@@ -193,7 +193,7 @@ def test_what_silence_would_say_is_asked_only_where_it_counts(guidance: float, s
     engine = chain(5)
     config = replace(FREE, max_tokens=2, guidance=guidance, score=score, candidates=3)
     best_of(engine, [PROMPT], lambda c, i: Sampler(c, number=i), [config], END, [SILENCE])
-    assert engine.rows[0] == rows
+    assert engine.rows[:2] == [rows // 3, rows], "the prompt is read once, for all candidates"
 
 
 def test_scores_by_hand() -> None:
@@ -201,6 +201,8 @@ def test_scores_by_hand() -> None:
     own, silent = (math.log(0.5) + math.log(0.2)) / 2, (math.log(0.25) + math.log(0.4)) / 2
     drawn = Drawn(PROMPT, [reply, [Chosen(Choice(1, 0.5), LOOKED)]], recalled)
     assert SCORES["likelihood"](drawn) == pytest.approx([own, math.log(0.5)])
+    lengths = [len(reply) for reply in drawn.replies]
+    assert SCORES["total"](drawn) == pytest.approx([own * lengths[0], math.log(0.5) * lengths[1]])
     assert SCORES["fit"](drawn) == pytest.approx([own - silent, math.log(0.5)])
     assert SCORES["balance"](drawn) == pytest.approx([own - silent / 2, math.log(0.5)])
     assert SCORES["backward"](drawn) == pytest.approx([-3 - 1 / 7, -3 - 1])

@@ -14,7 +14,7 @@ from chatbot.decoding.truncation import min_p, temperature, top_k, top_p, typica
 from chatbot.decoding.wording import are_words, bad_words, manners, min_tokens
 from chatbot.errors import ConfigError
 
-Score = Literal["likelihood", "fit", "balance", "bidi", "backward"]
+Score = Literal["likelihood", "total", "fit", "balance", "bidi", "backward"]
 # What other programs call settings.
 OTHER_NAMES = {
     "temp": "temperature",
@@ -60,8 +60,9 @@ class SamplingConfig:
     candidates: int = setting(1, "draw so many replies and give the best of them")
     score: Score = setting(
         "balance",
-        "which is best: by likelihood, by fit to the prompt, or by the balance of both; with a second bot "
-        "that learned backwards, by what it makes of them: backward, or bidi, half of it and of likelihood",
+        "which is best: by likelihood, of a token or in total, by fit to the prompt, or by the balance of "
+        "likelihood and fit; with a second bot that learned backwards, by what it makes of them: backward, "
+        "or bidi, half of it and of likelihood",
     )
     beams: int = setting(1, "over 1: no drawing, but the best reply of a beam search so wide")
     length_penalty: float = setting(

@@ -13,7 +13,7 @@ import numpy as np
 
 from chatbot.decoding.rule import Floats, Seen, softmax
 from chatbot.decoding.sampler import Choice, Sampler
-from chatbot.engines.base import Engine
+from chatbot.engines.base import Engine, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,16 @@ def log_probabilities(engine: Engine, prompts: Sequence[Sequence[int]], reply: S
     return found
 
 
+def _read(engine: Engine, prompts: Sequence[Sequence[int]]) -> Step:
+    """`engine.start`, but each prompt is read once, however many rows have it."""
+    distinct = {tuple(prompt): row for row, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+    step = engine.start(list(distinct))
+    if len(distinct) == len(prompts):
+        return step
+    rows = [distinct[tuple(prompt)] for prompt in prompts]
+    return Step(step.logits[rows], step.attention[rows], engine.select(step.state, rows))
+
+
 SPARSE = 0.75  # the share of rows still going below which the ended ones are dropped: dropping copies
 
 
@@ -89,7 +99,7 @@ def together(
     """
     rows = list(range(len(prompts)))  # whose reply each row of the batch is
     going = list(range(len(prompts)))  # the rows that have not ended
-    step = engine.start([*prompts, *silence])
+    step = _read(engine, [*prompts, *silence])
     replies: list[list[Chosen]] = [[] for _ in prompts]
     said: list[list[int]] = [[] for _ in prompts]
     for i in range(limit):

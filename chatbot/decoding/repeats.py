@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chatbot.decoding.rule import Floats, Seen, without
-from chatbot.tokenizer import BOT
+from chatbot.tokenizer import BOT, USER
 
 BEGUN = 3  # tokens with which replies may begin alike
 
@@ -31,7 +31,8 @@ def again(logits: Floats, seen: Seen, value: float) -> Floats:
     """Take this from the logit of what would go on as an earlier reply that began with the same tokens.
 
     So that the second joke is another one, and the third piece of news gets another question. The first
-    tokens are free, since many replies begin alike; and to end as before is no repetition.
+    tokens are free, since many replies begin alike; to end as before is no repetition; and what the user
+    said, a name above all, may be said again as often as it is asked for.
     """
     said = list(seen.so_far)
     if value == 0 or len(said) < BEGUN:
@@ -42,8 +43,18 @@ def again(logits: Floats, seen: Seen, value: float) -> Floats:
         reply[len(said)] for reply in replies if len(reply) > len(said) and reply[: len(said)] == said
     }
     penalised = logits.copy()
-    penalised[sorted(going_on - {seen.end})] -= np.float32(value)
+    penalised[sorted(going_on - {seen.end} - _heard(tokens))] -= np.float32(value)
     return penalised
+
+
+def _heard(prompt: Sequence[int]) -> set[int]:
+    """The tokens of the turns that are not the bot's."""
+    heard, own = set[int](), False
+    for token in prompt:
+        own = token == BOT if token in (USER, BOT) else own
+        if not own:
+            heard.add(token)
+    return heard
 
 
 def _next(said: Sequence[int], text: Sequence[int], n: int) -> NDArray[np.int64]:

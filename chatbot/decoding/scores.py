@@ -31,6 +31,11 @@ def likelihood(drawn: Drawn) -> list[float]:
     return [_mean([_log(one.choice.probability) for one in reply]) for reply in drawn.replies]
 
 
+def total(drawn: Drawn) -> list[float]:
+    """The log probability of a whole reply: the one that the bot would say most often."""
+    return [sum(_log(one.choice.probability) for one in reply) for reply in drawn.replies]
+
+
 def fit(drawn: Drawn) -> list[float]:
     """How much more probable its prompt makes it: mean log p(token) - log p(token | nothing was said).
 
@@ -63,6 +68,7 @@ def bidi(drawn: Drawn) -> list[float]:
 
 SCORES: dict[Score, Scorer] = {
     "likelihood": likelihood,
+    "total": total,
     "fit": fit,
     "balance": balance,
     "bidi": bidi,

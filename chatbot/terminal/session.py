@@ -165,11 +165,13 @@ class Session:
     def varied(self, sampling: SamplingConfig) -> SamplingConfig:
         """The sampling of a prompt's next answer: each time a little freer, or it would often be the same.
 
-        A seed gives each of them, but not the same.
+        It is drawn by itself then: a beam, or the best of several, would find the same again. A seed gives
+        each of them, but not the same.
         """
         freer = min(sampling.temperature + FREER * self.again, max(FREEST, sampling.temperature))
         seed = None if sampling.seed is None else sampling.seed + self.again
-        return dataclasses.replace(sampling, temperature=freer, seed=seed)
+        varied = dataclasses.replace(sampling, temperature=freer, seed=seed)
+        return dataclasses.replace(varied, beams=1, candidates=1) if self.again else varied
 
     def said_last(self) -> str:
         """What the user said last, answered or not; nothing at the beginning."""
