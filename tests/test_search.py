@@ -21,6 +21,7 @@ from chatbot.decoding import (
     search,
     softmax,
 )
+from chatbot.decoding.loop import together
 from chatbot.decoding.sampler import Choice
 from chatbot.decoding.scores import Drawn
 from chatbot.decoding.search import SamplerMaker, beam, best_of, deterministic
@@ -193,7 +194,25 @@ def test_what_silence_would_say_is_asked_only_where_it_counts(guidance: float, s
     engine = chain(5)
     config = replace(FREE, max_tokens=2, guidance=guidance, score=score, candidates=3)
     best_of(engine, [PROMPT], lambda c, i: Sampler(c, number=i), [config], END, [SILENCE])
-    assert engine.rows[:2] == [rows // 3, rows], "the prompt is read once, for all candidates"
+    assert engine.rows[0] == rows // 3, "the prompt is read once, for all candidates"
+    assert engine.rows[0] <= engine.rows[1] <= rows, "those that say the same are one"
+
+
+def test_who_has_lost_by_total_is_not_asked_further_and_the_best_is_the_same() -> None:
+    config = replace(FREE, max_tokens=30, candidates=8, score="total")
+
+    def sampler(config: SamplingConfig, i: int) -> Sampler:
+        return Sampler(config, number=i)
+
+    asked = []
+    for seed in range(20):
+        engine, whole = chain(seed), chain(seed)
+        (found,) = best_of(engine, [PROMPT], sampler, [config], END)
+        replies = together(whole, [PROMPT] * 8, [sampler(config, i) for i in range(8)], 30, END)
+        totals = SCORES["total"](Drawn(PROMPT, replies))
+        assert tokens(found) == tokens(replies[totals.index(max(totals))])
+        asked.append(sum(engine.rows) < sum(whole.rows))
+    assert sum(asked) > 10
 
 
 def test_scores_by_hand() -> None:

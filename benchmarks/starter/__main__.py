@@ -38,6 +38,8 @@ NEWCOMERS = (
     ("An eleventh newcomer", "newcomer11.txt", "-newcomer11"),
     ("A twelfth newcomer", "newcomer12.txt", "-newcomer12"),
     ("A thirteenth newcomer", "newcomer13.txt", "-newcomer13"),
+    ("A fourteenth newcomer", "newcomer14.txt", "-newcomer14"),
+    ("A fifteenth newcomer", "newcomer15.txt", "-newcomer15"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]

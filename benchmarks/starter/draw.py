@@ -67,9 +67,11 @@ def drawn(
 def replies(
     bot: Bot, asked: Sequence[Sequence[Turn]], what: str, seed: int, temperature: float | None = None
 ) -> list[str]:
-    """A reply to each conversation."""
+    """A reply to each conversation: the usual one, or with a temperature one that is drawn by itself."""
     own = bot.responder
-    changed = replace(own.sampling, seed=seed, temperature=temperature or own.sampling.temperature)
+    changed = replace(own.sampling, seed=seed)
+    if temperature is not None:
+        changed = replace(changed, temperature=temperature, candidates=1, beams=1)
     prompts = [
         [
             piece.token

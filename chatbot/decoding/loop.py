@@ -6,14 +6,14 @@ S prompt length.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from chatbot.decoding.rule import Floats, Seen, softmax
 from chatbot.decoding.sampler import Choice, Sampler
-from chatbot.engines.base import Engine, Step
+from chatbot.engines.base import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,9 @@ class Chosen:
 
     choice: Choice
     attention: Floats
+
+
+Lost = Callable[[int, Sequence[Sequence[Chosen]]], bool]  # of a reply, among all as far as they are
 
 
 def generate(
@@ -54,16 +57,6 @@ def log_probabilities(engine: Engine, prompts: Sequence[Sequence[int]], reply: S
     return found
 
 
-def _read(engine: Engine, prompts: Sequence[Sequence[int]]) -> Step:
-    """`engine.start`, but each prompt is read once, however many rows have it."""
-    distinct = {tuple(prompt): row for row, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
-    step = engine.start(list(distinct))
-    if len(distinct) == len(prompts):
-        return step
-    rows = [distinct[tuple(prompt)] for prompt in prompts]
-    return Step(step.logits[rows], step.attention[rows], engine.select(step.state, rows))
-
-
 SPARSE = 0.75  # the share of rows still going below which the ended ones are dropped: dropping copies
 
 
@@ -92,30 +85,67 @@ def together(
     limit: int,
     end: int,
     silence: Sequence[Sequence[int]] = (),
+    lost: Lost = lambda row, replies: False,
 ) -> list[list[Chosen]]:
     """As `generate_all`, with where the model looked.
 
-    silence: none, or one for each prompt, whether a sampler guides or not.
+    silence: none, or one for each prompt, whether a sampler guides or not. lost: which replies need not be
+    ended, since nobody will want them.
     """
-    rows = list(range(len(prompts)))  # whose reply each row of the batch is
-    going = list(range(len(prompts)))  # the rows that have not ended
-    step = _read(engine, [*prompts, *silence])
+    batch = _Batch(engine, prompts, silence, end)
+    going = list(range(len(prompts)))  # the replies that have not ended
     replies: list[list[Chosen]] = [[] for _ in prompts]
     said: list[list[int]] = [[] for _ in prompts]
     for i in range(limit):
-        for at in going:
-            row = rows[at]
-            other = step.logits[len(rows) + at] if silence else None
-            choice = samplers[row](step.logits[at], Seen(said[row], other, prompts[row]))
-            replies[row].append(Chosen(choice, step.attention[at, : len(prompts[row])]))
+        for row in going:
+            logits, other, looked = batch.predicted(row)
+            choice = samplers[row](logits, Seen(said[row], other, prompts[row]))
+            replies[row].append(Chosen(choice, looked[: len(prompts[row])]))
             said[row].append(choice.token)
-        going = [at for at in going if said[rows[at]][-1] != end]
+        going = [row for row in going if said[row][-1] != end]
+        going = [row for row in going if not lost(row, replies)]
         if not going or i + 1 == limit:
             break
-        state = step.state
-        if len(going) <= SPARSE * len(rows):
-            both = [*going, *(len(rows) + at for at in going)] if silence else going
-            state, rows = engine.select(state, both), [rows[at] for at in going]
-            going = list(range(len(rows)))
-        step = engine.step([said[row][-1] for row in rows] * (1 + bool(silence)), state)
+        batch.go_on({row: said[row][-1] for row in going})
     return replies
+
+
+class _Batch:
+    """Many replies' next tokens; those to one prompt that have said the same so far share a row.
+
+    silence: none, or one for each prompt: the second half of the rows.
+    """
+
+    def __init__(
+        self, engine: Engine, prompts: Sequence[Sequence[int]], silence: Sequence[Sequence[int]], end: int
+    ) -> None:
+        both = [(*map(tuple, pair),) for pair in zip(prompts, silence or [()] * len(prompts), strict=True)]
+        distinct = list(dict.fromkeys(both))
+        self.engine, self.end, self.halves = engine, end, 1 + bool(silence)
+        self.rows = len(distinct)
+        self.place = {reply: distinct.index(pair) for reply, pair in enumerate(both)}  # its row
+        self.step = engine.start([pair[half] for half in range(self.halves) for pair in distinct])
+
+    def predicted(self, reply: int) -> tuple[Floats, Floats | None, Floats]:
+        """Its next token's logits, those after silence if that is asked for, and where it looked."""
+        at, step = self.place[reply], self.step
+        other = step.logits[self.rows + at] if self.halves > 1 else None
+        return step.logits[at], other, step.attention[at]
+
+    def go_on(self, tokens: Mapping[int, int]) -> None:
+        """Each of these replies has said this token; the others are not asked for any more.
+
+        To part rows, or to drop those of no reply, copies the state: a few of no reply stay.
+        """
+        said = {reply: (self.place[reply], token) for reply, token in tokens.items()}
+        wanted = list(dict.fromkeys(said.values()))
+        parents, state = [row for row, _ in wanted], self.step.state
+        if len(set(parents)) == len(wanted) > SPARSE * self.rows:
+            following = dict(wanted)
+            spoken = [following.get(row, self.end) for row in range(self.rows)]
+        else:
+            halves = [half * self.rows + row for half in range(self.halves) for row in parents]
+            state, spoken = self.engine.select(state, halves), [token for _, token in wanted]
+            self.rows, places = len(wanted), {pair: at for at, pair in enumerate(wanted)}
+            self.place = {reply: places[pair] for reply, pair in said.items()}
+        self.step = self.engine.step(spoken * self.halves, state)

@@ -33,7 +33,12 @@ def likelihood(drawn: Drawn) -> list[float]:
 
 def total(drawn: Drawn) -> list[float]:
     """The log probability of a whole reply: the one that the bot would say most often."""
-    return [sum(_log(one.choice.probability) for one in reply) for reply in drawn.replies]
+    return [so_far(reply) for reply in drawn.replies]
+
+
+def so_far(reply: Sequence[Chosen]) -> float:
+    """The log probability of a reply as far as it goes: it never rises again."""
+    return sum(_log(one.choice.probability) for one in reply)
 
 
 def fit(drawn: Drawn) -> list[float]:

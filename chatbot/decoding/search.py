@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chatbot.decoding.config import RULES, SamplingConfig
-from chatbot.decoding.loop import Chosen, generate, together
+from chatbot.decoding.loop import Chosen, Lost, generate, together
 from chatbot.decoding.rule import NEVER, Floats, Seen, softmax
 from chatbot.decoding.sampler import Sampler, Shaped
-from chatbot.decoding.scores import HEARD, SCORES, Backward, Drawn
+from chatbot.decoding.scores import HEARD, SCORES, Backward, Drawn, so_far
 from chatbot.engines.base import Engine, Step
 
 SamplerMaker = Callable[[SamplingConfig, int], Sampler]
@@ -66,7 +66,9 @@ def best_of(
     drawn = [samplers(config, i) for config in configs for i in range(config.candidates)]
     heard = any(config.guidance or config.score in HEARD for config in configs)
     silent = [silence[row] for row in owners] if silence and heard else []
-    replies = together(engine, [prompts[row] for row in owners], drawn, configs[0].max_tokens, end, silent)
+    lost = _race(owners, end) if all(config.score == "total" for config in configs) else _none
+    asked = [prompts[row] for row in owners]
+    replies = together(engine, asked, drawn, configs[0].max_tokens, end, silent, lost)
     found: list[list[list[Chosen]]] = [[] for _ in prompts]
     for row, reply in zip(owners, replies, strict=True):
         found[row].append(reply)
@@ -74,6 +76,21 @@ def best_of(
         _best(Drawn(prompt, some, backward), config)
         for prompt, some, config in zip(prompts, found, configs, strict=True)
     ]
+
+
+def _race(owners: Sequence[int], end: int) -> Lost:
+    """A reply has lost when one to the same prompt has ended and is more probable in total already."""
+
+    def lost(row: int, replies: Sequence[Sequence[Chosen]]) -> bool:
+        rivals = (reply for owner, reply in zip(owners, replies, strict=True) if owner == owners[row])
+        ended = [so_far(reply) for reply in rivals if reply[-1].choice.token == end]
+        return bool(ended) and so_far(replies[row]) < max(ended)
+
+    return lost
+
+
+def _none(row: int, replies: Sequence[Sequence[Chosen]]) -> bool:
+    return False
 
 
 def _best(drawn: Drawn, config: SamplingConfig) -> list[Chosen]:
