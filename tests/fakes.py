@@ -16,7 +16,7 @@ from chatbot.decoding import SamplingConfig
 from chatbot.engines.base import Floats, Step
 from chatbot.preparation import ExamplesConfig
 from chatbot.replying import Responder
-from chatbot.tokenizer import MARKS, Tokenizer
+from chatbot.tokenizer import BOT, MARKS, USER, Tokenizer, silenced
 
 VOCABULARY = 300
 GREEDY = SamplingConfig(temperature=0.0, guidance=0.0)
@@ -64,6 +64,8 @@ def evenly(position: int, length: int) -> Sequence[float]:
 class ScriptedEngine:
     """Answers its prompts with these replies, one after the other, then from the first again.
 
+    What a prompt is compared with, the same with nothing said in its last turn, gets that prompt's reply.
+
     The state is (which reply, how many tokens of it) for each row. Ctrl-C is pressed when a reply comes to
     `interrupted_at` tokens.
     """
@@ -76,10 +78,13 @@ class ScriptedEngine:
 
     def start(self, prompts: Sequence[Sequence[int]]) -> Step:
         """Read the prompts and predict the first tokens."""
-        state = []
+        state: list[tuple[int, int, int]] = []
+        compared: dict[tuple[int, ...], int] = {}
         for prompt in prompts:
             assert prompt, "an empty prompt"
-            state.append((len(self.prompts) % len(self.replies), 0, len(prompt)))
+            reply = compared.get(tuple(prompt), len(self.prompts) % len(self.replies))
+            state.append((reply, 0, len(prompt)))
+            compared |= {tuple(silenced(prompt)): reply} if BOT in prompt or USER in prompt else {}
             self.prompts.append(list(prompt))
         return self._predict(state)
 

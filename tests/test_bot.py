@@ -152,7 +152,7 @@ def test_a_reply_cannot_be_changed() -> None:
         ({"candidates": "4"}, "sampling.candidates must be a whole number, not '4'"),
         (
             {"score": "nonsense"},
-            "sampling.score must be one of likelihood, fit, balance, bidi, backward, not 'nonsense'",
+            "sampling.score must be one of likelihood, total, fit, balance, bidi, backward, not 'nonsense'",
         ),
         ({"bad_words": ["darn"]}, "sampling.bad_words must be text"),
         ({"foo": 1}, "sampling has no setting 'foo'"),

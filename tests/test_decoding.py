@@ -21,6 +21,7 @@ from chatbot.decoding import (
     SamplingConfig,
     Seen,
     Spelling,
+    adjusted,
     generate,
     softmax,
 )
@@ -603,3 +604,25 @@ def test_a_comparison_that_gives_no_numbers_is_an_error_too() -> None:
     silent[1] = np.nan
     with pytest.raises(ChatbotError, match="no numbers"):
         Sampler(SamplingConfig(), forbidden=[1])(np.zeros(5, np.float32), Seen(unprompted=silent))
+
+
+@pytest.mark.parametrize(
+    ("before", "settings", "after"),
+    [
+        ((4, 1), {"beams": "3"}, (1, 3)),
+        ((1, 3), {"candidates": "4"}, (4, 1)),
+        ((4, 1), {"beams": "1"}, (4, 1)),
+        ((4, 1), {"temperature": "1"}, (4, 1)),
+        ((1, 3), {"candidates": "1"}, (1, 3)),
+    ],
+)
+def test_who_asks_for_beams_alone_has_no_candidates_any_more(
+    before: tuple[int, int], settings: dict[str, str], after: tuple[int, int]
+) -> None:
+    found = adjusted(SamplingConfig(candidates=before[0], beams=before[1]), settings)
+    assert (found.candidates, found.beams) == after
+
+
+def test_who_asks_for_both_is_told() -> None:
+    with pytest.raises(ConfigError, match="exclude each other"):
+        adjusted(SamplingConfig(), {"beams": "3", "candidates": "4"})

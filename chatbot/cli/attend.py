@@ -15,8 +15,7 @@ from chatbot.bot import Bot
 from chatbot.checkpoint import is_bot
 from chatbot.cli.named import PATH
 from chatbot.cli.options import given, options_for
-from chatbot.config import override
-from chatbot.decoding import SamplingConfig
+from chatbot.decoding import SamplingConfig, adjusted
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
@@ -120,7 +119,7 @@ def _attended(name: str | None, said: Dialogue, method: str | None, settings: di
     """The reply, looked at by the method. The weights are there already; all others need torch."""
     bot = Bot.load(name)
     method = checked(method, bot.family)
-    bot = bot.with_sampling(batch.with_seed(override(bot.sampling, settings, "sampling")))
+    bot = bot.with_sampling(batch.with_seed(adjusted(bot.sampling, settings)))
     reply = bot.reply(said)
     if method != "weights":
         from chatbot.attribution.lens import Lens

@@ -17,8 +17,7 @@ import click
 from chatbot import checkpoint, danger
 from chatbot.bot import Bot
 from chatbot.cli.options import bots, given, options_for
-from chatbot.config import override
-from chatbot.decoding import STYLES, SamplingConfig, styled
+from chatbot.decoding import STYLES, SamplingConfig, adjusted, styled
 from chatbot.engines.base import ENGINES
 from chatbot.errors import ChatbotError
 from chatbot.replying import Reply
@@ -176,7 +175,7 @@ def load(
         told = printable(f"{bot.name} has no style {style!r}, it has {known}")
         raise click.BadParameter(told, param_hint="--style")
     sampling = styled(bot.sampling, style, bot.styles) if style else bot.sampling
-    return bot.with_sampling(override(sampling, given(SamplingConfig, settings), "sampling"))
+    return bot.with_sampling(adjusted(sampling, given(SamplingConfig, settings)))
 
 
 def _opening(

@@ -15,7 +15,7 @@ from chatbot.cli.named import PATH
 from chatbot.cli.options import given, options_for
 from chatbot.config import override, to_dict
 from chatbot.corpus import open_corpus
-from chatbot.decoding import SamplingConfig
+from chatbot.decoding import SamplingConfig, adjusted
 from chatbot.errors import CheckpointError, ConfigError
 from chatbot.evaluation import Evaluation, EvaluationConfig, evaluate
 from chatbot.terminal.text import escaped, printable
@@ -48,7 +48,7 @@ def eval_(names: tuple[str, ...], corpus: Path, as_json: bool, device: str, **se
     if not corpus.exists() and any(corpus.name == bot.name for bot in checkpoint.available()):
         raise ConfigError(f"{corpus.name} is a bot", "the corpus comes last: chatbot eval BOT... CORPUS")
     opened, loaded = open_corpus(corpus), [Bot.load(name, device, "torch") for name in names]
-    bots = [bot.with_sampling(override(bot.sampling, changes, "sampling")) for bot in loaded]
+    bots = [bot.with_sampling(adjusted(bot.sampling, changes)) for bot in loaded]
     with stages() as begin:
         found = evaluate(bots, opened, config, begin)
     for bot in bots:

@@ -10,8 +10,7 @@ import click
 
 from chatbot.bot import Bot
 from chatbot.cli.options import bots, given, options_for
-from chatbot.config import override
-from chatbot.decoding import SamplingConfig
+from chatbot.decoding import SamplingConfig, adjusted
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.terminal import batch, replies
 from chatbot.terminal.text import escaped, printable
@@ -85,9 +84,7 @@ def _seated(one: str | None, other: str | None, settings: dict[str, str]) -> tup
     """Who says the first line, and who answers it."""
     answering = Bot.load(one)
     speaking = Bot.load(other) if other else answering
-    first, second = (
-        bot.with_sampling(override(bot.sampling, settings, "sampling")) for bot in (speaking, answering)
-    )
+    first, second = (bot.with_sampling(adjusted(bot.sampling, settings)) for bot in (speaking, answering))
     return first, second
 
 

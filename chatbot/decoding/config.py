@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from chatbot.config import setting
+from chatbot.config import Overrides, override, setting
 from chatbot.decoding.guidance import guidance
 from chatbot.decoding.penalties import frequency_penalty, presence_penalty, repetition_penalty
 from chatbot.decoding.repeats import again, no_echo, no_repeat
@@ -89,6 +89,16 @@ class SamplingConfig:
             raise ConfigError(f"window must not be negative, not {self.window}")
         if self.seed is not None and self.seed < 0:
             raise ConfigError(f"seed must not be negative, not {self.seed}")
+
+
+def adjusted(sampling: SamplingConfig, settings: Overrides) -> SamplingConfig:
+    """A copy with these settings, given as text.
+
+    Candidates and beams exclude each other: who asks for the one alone does not want the other any more.
+    """
+    pairs = (("beams", "candidates"), ("candidates", "beams"))
+    alone = {other: "1" for asked, other in pairs if settings.get(asked, "1") != "1"}
+    return override(sampling, {**alone, **settings}, "sampling")
 
 
 def _count(apply: Apply, formula: str, source: str = "", reorders: bool = True) -> Rule:

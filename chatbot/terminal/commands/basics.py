@@ -8,8 +8,8 @@ from dataclasses import fields
 from rich.table import Table
 from rich.text import Text
 
-from chatbot.config import choices, override, parse
-from chatbot.decoding import OTHER_NAMES, USUAL, SamplingConfig, Styles, style_of, styled
+from chatbot.config import choices, parse
+from chatbot.decoding import OTHER_NAMES, USUAL, SamplingConfig, Styles, adjusted, style_of, styled
 from chatbot.terminal.commands.table import COMMANDS, command
 from chatbot.terminal.session import Session
 from chatbot.terminal.text import nats_per_word, printable
@@ -131,7 +131,7 @@ def _told(name: str, styles: Styles) -> str:
 
 def _set(sampling: SamplingConfig, name: str, value: str) -> SamplingConfig:
     """A copy with a setting changed, if there is a value; `override` reports a name that does not exist."""
-    return override(sampling, {name: value or str(getattr(sampling, name, ""))}, "sampling")
+    return adjusted(sampling, {name: value or str(getattr(sampling, name, ""))})
 
 
 def _facts(session: Session) -> dict[str, str]:
