@@ -9,7 +9,7 @@ from typing import Any
 
 from chatbot.checkpoint import BotConfig, Checkpoint, Tensors, find
 from chatbot.config import from_dict, to_dict
-from chatbot.decoding import STYLES, USUAL, SamplingConfig, Styles, styled
+from chatbot.decoding import STYLES, USUAL, SamplingConfig, Styles, alone, styled
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.engines.base import ENGINES, LIGHT, Engine
 from chatbot.errors import CheckpointError, ConfigError
@@ -102,7 +102,9 @@ class Bot:
         Keywords are SamplingConfig's: temperature=0, seed=1, ...
         """
         dialogue = prompt if isinstance(prompt, Dialogue) else Dialogue((Turn("user", prompt),))
-        changed = from_dict(SamplingConfig, {**to_dict(self.sampling), **sampling}, "sampling")
+        changed = from_dict(
+            SamplingConfig, {**to_dict(self.sampling), **alone(sampling), **sampling}, "sampling"
+        )
         return self.responder.with_sampling(changed).reply(dialogue)
 
     def reply(self, prompt: str | Dialogue, **sampling: Any) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -234,3 +235,10 @@ def test_a_bot_with_impossible_styles_is_damaged(
     (folder / "config.json").write_text(json.dumps({**config, "styles": styles}))
     with pytest.raises(CheckpointError, match=f"is damaged: {message}"):
         Bot.load(folder)
+
+
+def test_a_reply_by_a_beam_needs_no_other_setting(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    bot = Bot.load(saved(tmp_path / "owl", "gpt", tokenizer))
+    several = bot.with_sampling(replace(bot.sampling, candidates=4, max_tokens=4))
+    beam = replace(bot.sampling, beams=3, max_tokens=4)
+    assert several.reply("hello", beams=3).text == bot.with_sampling(beam).reply("hello").text

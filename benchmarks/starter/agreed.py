@@ -18,9 +18,10 @@ from pathlib import Path
 import click
 
 from benchmarks.starter.draw import replies
-from benchmarks.starter.renamed import line, training_part
+from benchmarks.starter.renamed import LONGEST, line, training_part
 from chatbot.bot import Bot
 from chatbot.corpus import open_corpus
+from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.dialogue import Dialogue, Turn
 
 FARTHEST = 11  # turns of a conversation, the reply's not counted
@@ -52,9 +53,9 @@ def main(
 
 
 def read(corpus: Path) -> Iterator[Dialogue]:
-    """All of its conversations."""
+    """All of its conversations, cleaned as the training part is."""
     opened = open_corpus(corpus)
-    yield from opened.dialogues(opened.report)
+    yield from clean(opened, CleaningConfig(longest_turn=LONGEST), opened.report)
 
 
 def asked(dialogues: Iterable[Dialogue]) -> Iterator[tuple[Turn, ...]]:

@@ -4,7 +4,7 @@ Everything here is NumPy, so that it serves every engine and needs no torch. A r
 these files, a line of RULES, and a setting of SamplingConfig: `--name`, `/set name` and its tests follow.
 """
 
-from chatbot.decoding.config import OTHER_NAMES, RULES, SamplingConfig, adjusted
+from chatbot.decoding.config import OTHER_NAMES, RULES, SamplingConfig, adjusted, alone
 from chatbot.decoding.loop import Chosen, generate, generate_all, log_probabilities
 from chatbot.decoding.rule import Floats, Rule, Seen, softmax
 from chatbot.decoding.sampler import Choice, Sampler
@@ -30,6 +30,7 @@ __all__ = [
     "Spelling",
     "Styles",
     "adjusted",
+    "alone",
     "best_of",
     "deterministic",
     "generate",

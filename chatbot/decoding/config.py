@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,11 +95,15 @@ class SamplingConfig:
 def adjusted(sampling: SamplingConfig, settings: Overrides) -> SamplingConfig:
     """A copy with these settings, given as text.
 
-    Candidates and beams exclude each other: who asks for the one alone does not want the other any more.
+    Candidates and beams exclude each other: see `alone`.
     """
+    return override(sampling, {**dict.fromkeys(alone(settings), "1"), **settings}, "sampling")
+
+
+def alone(settings: Mapping[str, object]) -> dict[str, int]:
+    """Who asks for beams does not want the candidates that were set before, nor the other way round."""
     pairs = (("beams", "candidates"), ("candidates", "beams"))
-    alone = {other: "1" for asked, other in pairs if settings.get(asked, "1") != "1"}
-    return override(sampling, {**alone, **settings}, "sampling")
+    return {other: 1 for asked, other in pairs if str(settings.get(asked, 1)) != "1"}
 
 
 def _count(apply: Apply, formula: str, source: str = "", reorders: bool = True) -> Rule:

@@ -9,15 +9,18 @@ WORD = re.compile(r"\w+")
 BEFORE = r"(?:(?:ok|okay|so|um|and|wait|hey|pip|please|sorry|well|but|now) )*"
 AFTER = r"(?: (?:please|pls|now|then|again|pip))*"
 ASKED = (
-    r"(?:how|how to|how (?:do|can|could|would|should) (?:i|you|we)|tell me how to"
-    r"|what do i (?:type|press|do) to)"
+    r"(?:how|how to|how (?:do|can|could|should) (?:i|we)|(?:can you )?tell me how to"
+    r"|i (?:dont|don t) know how to|what do i (?:have to )?(?:type|press|do) to"
+    r"|what s the command to|whats the command to)"
 )
-WANTED = r"i (?:want to|wanna|need to|would like to)"
-THING = r"(?:chat|chatbot|bot|app|program|thing|conversation)"
-PLACE = rf"(?: (?:of )?(?:here|this|(?:the|this) {THING}))"
+WANTED = r"(?:i (?:want to|wanna|need to|would like to|d like to)|id like to)"
+THING = r"(?:chat|chatbot|chat bot|bot|app|program|thing|conversation|session|window)"
+PLACE = rf"(?: (?:(?:out )?of |from )?(?:here|chatbot|(?:the|this) {THING}))"
+THIS = rf"(?:{PLACE}| (?:(?:out )?of |from )?this)"
 VERBS = r"(?:leave|close|end|stop|get out|get off|escape|shut down|turn off)"
 ASKS = re.compile(
-    f"{BEFORE}(?:(?:{ASKED}|{WANTED}) (?:exit|quit|log ?out){PLACE}?|{ASKED} {VERBS}{PLACE}"
+    f"{BEFORE}(?:(?:{ASKED}|{WANTED}) exit{THIS}?|{WANTED} (?:quit|leave){PLACE}"
+    f"|{ASKED} (?:quit|log ?(?:out|off)){THIS}?|{ASKED} {VERBS}{PLACE}"
     f"|{ASKED} (?:leave|get out)|let me out{PLACE}?){AFTER}"
 )
 

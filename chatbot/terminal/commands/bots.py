@@ -9,7 +9,7 @@ from rich.text import Text
 
 from chatbot import checkpoint
 from chatbot.bot import Bot
-from chatbot.decoding import SamplingConfig
+from chatbot.decoding import SamplingConfig, alone
 from chatbot.errors import ChatbotError
 from chatbot.terminal.commands.table import command
 from chatbot.terminal.session import Session
@@ -77,7 +77,7 @@ def _loaded(session: Session, name: str) -> Bot:
 
 
 def _with(sampling: SamplingConfig, changed: dict[str, object]) -> SamplingConfig:
-    return dataclasses.replace(sampling, **changed)  # type: ignore[arg-type]
+    return dataclasses.replace(sampling, **alone(changed) | changed)  # type: ignore[arg-type]
 
 
 def _bots(session: Session) -> Table:
