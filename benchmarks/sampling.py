@@ -30,6 +30,7 @@ from chatbot.config import from_dict
 from chatbot.corpus import open_corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.corpus.splits import split
+from chatbot.decoding import alone
 from chatbot.decoding.styles import STYLES
 from chatbot.evaluation import texts
 from chatbot.evaluation.likelihood import candidate_scores, scores
@@ -68,7 +69,7 @@ RULES: Mapping[str, Settings] = {
     "8 candidates, likelihood": {"candidates": 8, "score": "likelihood"},
     "8 candidates, fit": {"candidates": 8, "score": "fit"},
     "8 candidates, balance": {"candidates": 8, "score": "balance"},
-    "8 candidates, balance, temperature 1": {"candidates": 8, "temperature": 1.0},
+    "8 candidates, balance, temperature 1": {"candidates": 8, "temperature": 1.0, "score": "balance"},
     "8 candidates, likelihood, temperature 1": {"candidates": 8, "temperature": 1.0, "score": "likelihood"},
 }
 SECOND: Mapping[str, Settings] = {  # for which a bot that learned backwards is needed
@@ -121,7 +122,7 @@ def main(
         raise click.UsageError(f"no choice is called {unknown[0]}; there are: {', '.join(known)}")
     click.echo(HEADS[read] + "\n" + "|---" * (HEADS[read].count("|") - 1) + "|")
     for title in chosen or known:
-        sampling = dataclasses.replace(bot.sampling, **{"seed": 0, **known[title]})
+        sampling = dataclasses.replace(bot.sampling, **{"seed": 0, **alone(known[title]), **known[title]})
         if read:
             own = bot.with_sampling(sampling)
             said = [own.reply(prompt).text for prompt in TEN]

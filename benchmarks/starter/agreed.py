@@ -18,10 +18,8 @@ from pathlib import Path
 import click
 
 from benchmarks.starter.draw import replies
-from benchmarks.starter.renamed import LONGEST, line, training_part
+from benchmarks.starter.renamed import cleaned, line, training_part
 from chatbot.bot import Bot
-from chatbot.corpus import open_corpus
-from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.dialogue import Dialogue, Turn
 
 FARTHEST = 11  # turns of a conversation, the reply's not counted
@@ -41,7 +39,7 @@ def main(
 ) -> None:
     """Write what is agreed on, and say how much that is."""
     bot = Bot.load(name, engine="torch")
-    known = {said for path in without for said in asked(read(path))}
+    known = {said for path in without for said in asked(cleaned(path))}
     found = sorted(set(asked(training_part(corpus))) - known, key=str)
     random.Random(seed).shuffle(found)
     written = 0
@@ -50,12 +48,6 @@ def main(
             file.write(line([*((turn.speaker, turn.text) for turn in turns), ("bot", reply)]))
             written += 1
     click.echo(f"{written:,} of {min(count, len(found)):,} messages answered twice the same")
-
-
-def read(corpus: Path) -> Iterator[Dialogue]:
-    """All of its conversations, cleaned as the training part is."""
-    opened = open_corpus(corpus)
-    yield from clean(opened, CleaningConfig(longest_turn=LONGEST), opened.report)
 
 
 def asked(dialogues: Iterable[Dialogue]) -> Iterator[tuple[Turn, ...]]:

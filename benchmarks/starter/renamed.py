@@ -18,7 +18,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -95,8 +95,13 @@ def main(
 
 def training_part(corpus: Path) -> list[Dialogue]:
     """What a training with this corpus learns from, long turns too."""
+    return split(cleaned(corpus), DEFAULT_SPLIT).train
+
+
+def cleaned(corpus: Path) -> Iterator[Dialogue]:
+    """All of its conversations, as a training cleans them, long turns too."""
     opened = open_corpus(corpus)
-    return split(clean(opened, CleaningConfig(longest_turn=LONGEST), opened.report), DEFAULT_SPLIT).train
+    return clean(opened, CleaningConfig(longest_turn=LONGEST), opened.report)
 
 
 def line(turns: Iterable[tuple[str, str]]) -> str:

@@ -156,7 +156,7 @@ RULES: dict[str, Rule] = {
         "from -100 to 100",
         0,
         True,
-        "logit - a for what follows in an earlier reply that has the same tokens from its beginning",
+        "logit - a for what follows in an earlier reply that begins alike, unless the user said it",
     ),
     "top_k": _count(top_k, "p = 0 but for the k largest", "Fan et al. 2018", reorders=False),
     "temperature": Rule(

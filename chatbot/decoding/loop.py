@@ -27,6 +27,11 @@ class Chosen:
 Lost = Callable[[int, Sequence[Sequence[Chosen]]], bool]  # of a reply, among all as far as they are
 
 
+def none_lost(row: int, replies: Sequence[Sequence[Chosen]]) -> bool:
+    """Every reply is wanted to its end."""
+    return False
+
+
 def generate(
     engine: Engine, prompt: Sequence[int], sampler: Sampler, limit: int, silence: Sequence[int] = ()
 ) -> Iterator[Chosen]:
@@ -85,7 +90,7 @@ def together(
     limit: int,
     end: int,
     silence: Sequence[Sequence[int]] = (),
-    lost: Lost = lambda row, replies: False,
+    lost: Lost = none_lost,
 ) -> list[list[Chosen]]:
     """As `generate_all`, with where the model looked.
 

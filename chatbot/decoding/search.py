@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chatbot.decoding.config import RULES, SamplingConfig
-from chatbot.decoding.loop import Chosen, Lost, generate, together
+from chatbot.decoding.loop import Chosen, Lost, generate, none_lost, together
 from chatbot.decoding.rule import NEVER, Floats, Seen, softmax
 from chatbot.decoding.sampler import Sampler, Shaped
 from chatbot.decoding.scores import HEARD, SCORES, Backward, Drawn, so_far
@@ -66,7 +66,7 @@ def best_of(
     drawn = [samplers(config, i) for config in configs for i in range(config.candidates)]
     heard = any(config.guidance or config.score in HEARD for config in configs)
     silent = [silence[row] for row in owners] if silence and heard else []
-    lost = _race(owners, end) if all(config.score == "total" for config in configs) else _none
+    lost = _race(owners, end) if all(config.score == "total" for config in configs) else none_lost
     asked = [prompts[row] for row in owners]
     replies = together(engine, asked, drawn, configs[0].max_tokens, end, silent, lost)
     found: list[list[list[Chosen]]] = [[] for _ in prompts]
@@ -87,10 +87,6 @@ def _race(owners: Sequence[int], end: int) -> Lost:
         return bool(ended) and so_far(replies[row]) < max(ended)
 
     return lost
-
-
-def _none(row: int, replies: Sequence[Sequence[Chosen]]) -> bool:
-    return False
 
 
 def _best(drawn: Drawn, config: SamplingConfig) -> list[Chosen]:
