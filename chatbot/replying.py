@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -86,6 +86,33 @@ class Reply:
                 end = event
         text = "".join(token.text for token in tokens) + end.text
         return cls(text.strip(), prompt, tuple(tokens), end.reason)
+
+
+def unlike(refused: Collection[str], attempts: Iterable[Iterator[Event]]) -> Iterator[Event]:
+    """The first of the attempts whose text is none of these; if there is no such one, the last.
+
+    The prompt, which is the same for all, is told at once; an attempt's words are held back only as long as
+    they may still become a refused text.
+    """
+    held: list[Event] = []
+    for number, attempt in enumerate(attempts):
+        start, held, said = next(attempt), [], ""
+        if not number:
+            yield start
+        for event in attempt:
+            held.append(event)
+            said += "" if isinstance(event, ReplyStart) else event.text
+            over = isinstance(event, ReplyEnd)
+            if said.strip() not in refused if over else not _begins(said, refused):
+                yield from held
+                yield from attempt
+                return
+    yield from held
+
+
+def _begins(said: str, texts: Collection[str]) -> bool:
+    """Whether this may become one of the texts."""
+    return any(text.startswith(said.strip()) for text in texts)
 
 
 AT_ONCE = 64  # replies decoded together

@@ -296,6 +296,21 @@ def test_regen_replaces_the_last_exchange() -> None:
         assert [turn.text for turn in talk.session.turns] == ["hello", "Ho."]
 
 
+def test_regen_says_nothing_that_was_refused() -> None:
+    def surely(session: Session) -> None:
+        cast(ScriptedResponder, session.responder).engine.probability = 1 - 1e-9
+
+    again = "hello" + ENTER + 2 * ("/regen" + ENTER)
+    with conversation(again, "Hi.", "Hi.", "Ho.", "Hi.", "Ho.", "Oh.", prepare=surely) as talk:
+        assert talk.heard() == ["hello"] * 6
+        assert [turn.text for turn in talk.session.turns] == ["hello", "Oh."]
+        assert talk.session.refused == ("Hi.", "Ho.")
+        assert talk.session.again == 5  # each attempt is freer than the one before
+    with conversation(again + "hello" + ENTER, "Hi.", prepare=surely) as talk:  # it knows nothing else
+        assert [turn.text for turn in talk.session.turns] == ["hello", "Hi."] * 2
+        assert (talk.session.refused, talk.session.again) == ((), 0)
+
+
 @pytest.mark.parametrize(("command", "waiting"), [("/regen", ""), ("/edit", "hello friend")])
 def test_a_reply_that_is_stopped_before_its_first_word_replaces_none(command: str, waiting: str) -> None:
     def stop_at_the_second(session: Session) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from chatbot.decoding import SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.errors import ChatbotError
 from chatbot.preparation import ExamplesConfig
-from chatbot.replying import Event, Reply, ReplyEnd, ReplyStart, Responder, TokenEvent
+from chatbot.replying import Event, Reply, ReplyEnd, ReplyStart, Responder, TokenEvent, unlike
 from chatbot.tokenizer import BOT, END, REPLACEMENT, USER, Tokenizer
 from tests.fakes import GREEDY, ScriptedEngine, evenly
 
@@ -255,3 +255,40 @@ def test_the_text_that_comes_with_the_end_belongs_to_the_reply(tokenizer: Tokeni
     text = Reply.collect(events).text
     assert text.startswith("a")
     assert set(text[1:]) == {REPLACEMENT}
+
+
+def said(text: str, made: list[str]) -> Iterator[Event]:
+    """The events of a reply, a word at a time; `made` grows as they are asked for."""
+    made.append("")
+    yield ReplyStart(())
+    for word in text.split():
+        made[-1] += f"{word} "
+        yield TokenEvent(f"{word} ", word, 9, 0.5, ())
+    yield ReplyEnd("finished")
+
+
+@pytest.mark.parametrize(
+    ("refused", "reply", "asked_for"),
+    [
+        ((), "Hi there.", 1),
+        (("Hi.",), "Hi there.", 1),
+        (("Hi there.",), "Hi there, you.", 2),
+        (("Hi there.", "Hi there, you."), "Oh.", 3),
+        (("Hi there.", "Hi there, you.", "Oh."), "Oh.", 3),
+    ],
+)
+def test_a_refused_reply_is_not_said_again(refused: tuple[str, ...], reply: str, asked_for: int) -> None:
+    made: list[str] = []
+    attempts = (said(text, made) for text in ("Hi there.", "Hi there, you.", "Oh."))
+    found = Reply.collect(unlike(refused, attempts))
+    assert (found.text, found.reason, len(made)) == (reply, "finished", asked_for)
+
+
+def test_a_reply_is_shown_as_soon_as_it_is_another() -> None:
+    made: list[str] = []
+    events = unlike(("Hi there, you.",), iter([said("Hi there, all of you.", made)]))
+    assert next(events) == ReplyStart(())
+    assert made == [""]
+    next(events)
+    assert made == ["Hi there, all "]
+    assert sum(1 for _ in unlike((), iter([said("a b", made)]))) == 4

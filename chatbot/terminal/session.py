@@ -62,6 +62,7 @@ class Session:
     last     the last reply, for the commands that look into it, and last_bot, whose it is
     waiting  what was said since then, where no word of a reply came
     again    how often the last prompt was answered anew; with a seed, each time by another one
+    refused  the replies to it that were not wanted
     rivals   two bots whose replies are compared blindly; none where one bot talks
     ask      asks the user something and gives the answer
     edit     lets the user change a text in an editor, and gives what it became; None if nothing was written
@@ -79,6 +80,7 @@ class Session:
     waiting: str = ""
     last: Reply | None = None
     again: int = 0
+    refused: tuple[str, ...] = ()
     rivals: tuple[Bot, ...] = ()
     ask: Callable[[str], str] = nobody_asks
     edit: Callable[[str], str | None] = nobody_asks
@@ -144,7 +146,8 @@ class Session:
     def begin(self, turns: tuple[Turn, ...] = (), voices: tuple[str, ...] = ()) -> None:
         """Another conversation. What was kept or saved of this one stays as it is."""
         log, self.log = self.log, None
-        self.turns, self.waiting, self.last, self.again = turns, "", None, 0
+        self.turns, self.waiting, self.last = turns, "", None
+        self.no_more()
         self.voices = voices
         self.kept.clear()
         if log:  # last: whoever wants to forget can, though nothing more may be kept
@@ -173,6 +176,15 @@ class Session:
         varied = dataclasses.replace(sampling, temperature=freer, seed=seed)
         return dataclasses.replace(varied, beams=1, candidates=1) if self.again else varied
 
+    def no_more(self) -> None:
+        """What is said next is something else: it was not answered yet."""
+        self.again, self.refused = 0, ()
+
+    def answer(self) -> tuple[str, ...]:
+        """The reply to what the user said last, if there is one."""
+        answered = self.turns and not self.waiting and self.turns[-1].speaker == BOT
+        return (self.turns[-1].text,) if answered else ()
+
     def said_last(self) -> str:
         """What the user said last, answered or not; nothing at the beginning."""
         return self.waiting or self.answered_last()
@@ -188,7 +200,7 @@ class Session:
 
     def take_back(self) -> str:
         """Forget what the user said last, and the reply; give what it was, nothing if nothing was said."""
-        self.again = 0
+        self.no_more()
         if self.waiting:
             text, self.waiting = self.waiting, ""
             return text
