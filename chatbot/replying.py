@@ -88,26 +88,23 @@ class Reply:
         return cls(text.strip(), prompt, tuple(tokens), end.reason)
 
 
-def unlike(refused: Collection[str], attempts: Iterable[Iterator[Event]]) -> Iterator[Event]:
-    """The first of the attempts whose text is none of these; if there is no such one, the last.
+def unlike(refused: Collection[str], events: Iterator[Event], otherwise: Iterator[Event]) -> Iterator[Event]:
+    """The events of a reply; those of another one to the same prompt if its text is one of the refused.
 
-    The prompt, which is the same for all, is told at once; an attempt's words are held back only as long as
-    they may still become a refused text.
+    The prompt is told at once, the words are held back only as long as they may become a refused text.
     """
-    held: list[Event] = []
-    for number, attempt in enumerate(attempts):
-        start, held, said = next(attempt), [], ""
-        if not number:
-            yield start
-        for event in attempt:
-            held.append(event)
-            said += "" if isinstance(event, ReplyStart) else event.text
-            over = isinstance(event, ReplyEnd)
-            if said.strip() not in refused if over else not _begins(said, refused):
-                yield from held
-                yield from attempt
-                return
-    yield from held
+    yield next(events)
+    held, said = list[Event](), ""
+    for event in events:
+        held.append(event)
+        said += "" if isinstance(event, ReplyStart) else event.text
+        over = isinstance(event, ReplyEnd)
+        if said.strip() not in refused if over else not _begins(said, refused):
+            yield from held
+            yield from events
+            return
+    next(otherwise)
+    yield from otherwise
 
 
 def _begins(said: str, texts: Collection[str]) -> bool:
@@ -128,16 +125,23 @@ class Responder:
         sampling: SamplingConfig,
         examples: ExamplesConfig,
         recall: Recall | None = None,
+        not_first: Collection[int] = (),
     ) -> None:
         self.engine = engine
         self.tokenizer = tokenizer
         self.sampling = sampling
         self.examples = examples  # how much of a conversation the model sees
         self.recall = recall  # for the scores that ask a bot that learned conversations backwards
+        self.not_first = not_first  # tokens that no reply begins with
 
     def with_sampling(self, sampling: SamplingConfig) -> Responder:
         """The same bot with other sampling."""
-        return Responder(self.engine, self.tokenizer, sampling, self.examples, self.recall)
+        return Responder(self.engine, self.tokenizer, sampling, self.examples, self.recall, self.not_first)
+
+    def beginning_unlike(self, texts: Iterable[str]) -> Responder:
+        """The same bot, but no reply begins with the first token of one of these."""
+        first = {self.tokenizer.encode(text)[0] for text in texts if text}
+        return Responder(self.engine, self.tokenizer, self.sampling, self.examples, self.recall, first)
 
     def reply(self, dialogue: Dialogue) -> Iterator[Event]:
         """Answer the dialogue's last turn. The same seed and dialogue give the same reply."""
@@ -156,6 +160,11 @@ class Responder:
                 yield ReplyEnd("finished", stream.close())
                 return
         yield ReplyEnd("length", stream.close())
+
+    def reply_unlike(self, refused: Collection[str], dialogue: Dialogue) -> Iterator[Event]:
+        """Answer it with none of the refused texts: where one of them is drawn, begin with another word."""
+        other = self.beginning_unlike(refused)
+        return unlike(refused, self.reply(dialogue), other.reply(dialogue))
 
     def reply_all(
         self, prompts: Sequence[Sequence[int]], progress: Callable[[int, int], None] | None = None
@@ -203,7 +212,8 @@ class Responder:
     def sampler(self, sampling: SamplingConfig, number: int = 0) -> Sampler:
         """What draws the tokens of a reply; of several replies, the one of that number."""
         spelling = _spelling(self.tokenizer) if sampling.manners or sampling.bad_words else None
-        return Sampler(sampling, self.tokenizer.unsayable, self.tokenizer.end, spelling, number)
+        forbidden, end = self.tokenizer.unsayable, self.tokenizer.end
+        return Sampler(sampling, forbidden, end, spelling, number, self.not_first)
 
 
 def _until(end: int, tokens: Iterable[int]) -> list[int]:

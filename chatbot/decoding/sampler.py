@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,7 +47,7 @@ class Sampler:
 
     forbidden: ids that no reply may contain (padding, speaker marks). end: the one that ends a reply.
     spelling: how the ids are written, for rules about words. number: samplers of one seed and different
-    numbers draw independently.
+    numbers draw independently. not_first: ids that no reply may begin with.
     """
 
     def __init__(
@@ -57,9 +57,11 @@ class Sampler:
         end: int | None = None,
         spelling: Spelling | None = None,
         number: int = 0,
+        not_first: Collection[int] = (),
     ) -> None:
         self.config = config
         self._forbidden = list(forbidden)
+        self._not_first = list(not_first)
         self._end, self._spelling = end, spelling
         seed = config.seed
         self._random = np.random.default_rng([seed, number] if number and seed is not None else seed)
@@ -79,6 +81,8 @@ class Sampler:
         if not known or not np.isfinite(allowed.max()):
             raise ChatbotError("the bot's weights give no numbers to choose by", "train it again")
         own = softmax(allowed)
+        if not seen.so_far:
+            allowed[self._not_first] = NEVER
         for _, shaped in self.rules(allowed, seen):
             allowed = shaped
         return Shaped(own, allowed, seen.unprompted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from copy import copy
@@ -44,7 +44,7 @@ from chatbot.corpus.cleaning import clean_text
 from chatbot.decoding import USUAL, SamplingConfig, style_of
 from chatbot.errors import ChatbotError
 from chatbot.interrupts import after_resuming
-from chatbot.replying import Event, Reply, unlike
+from chatbot.replying import Reply
 from chatbot.terminal import batch, commands, comparing, leaving, replies, transcript
 from chatbot.terminal.session import Opening, Session
 from chatbot.terminal.strip import LiveStrip, average
@@ -55,7 +55,6 @@ from chatbot.terminal.wrapping import Wrapped
 PROMPT = "> "
 LISTED = 60  # completions
 EARLY = 0.5  # seconds after the beginning in which a line feed is an Enter that was typed before it
-ATTEMPTS = 8  # to say something else than what was refused
 QUOTES = '"""'  # between two of these, Enter begins a line
 
 
@@ -202,8 +201,11 @@ class Repl:
 
     def answered(self, text: str, bot: Bot, with_strip: bool = False) -> tuple[Reply, str]:
         """A bot's reply, shown while it is made, and how it came: its speed and seed."""
-        watch, drawn = self.session.watch, list[SamplingConfig]()
-        events = watch.watch(unlike(self.session.refused, self.attempts(text, bot, drawn)))
+        sampling, watch = self.session.varied(bot.sampling), self.session.watch
+        if self.session.verbose:
+            sampling = batch.with_seed(sampling)
+        responder, asked = bot.responder.with_sampling(sampling), self.session.asked(text)
+        events = watch.watch(responder.reply_unlike(self.session.refused, asked))
         line = Wrapped(self.write, self.width)
         strip = LiveStrip(self.session.console, self.write, lambda: line.column)
         watched = strip.watched(events) if with_strip else events
@@ -214,15 +216,7 @@ class Repl:
         line.add("".join(late))
         line.end()
         self.finish(reply)
-        return reply, watch.told(drawn[-1].seed)
-
-    def attempts(self, text: str, bot: Bot, drawn: list[SamplingConfig]) -> Iterator[Iterator[Event]]:
-        """Replies, each drawn as if the one before had been refused; `drawn`: the settings of each."""
-        for attempt in range(ATTEMPTS):
-            self.session.again += bool(attempt)
-            sampling = self.session.varied(bot.sampling)
-            drawn.append(batch.with_seed(sampling) if self.session.verbose else sampling)
-            yield bot.responder.with_sampling(drawn[-1]).reply(self.session.asked(text))
+        return reply, watch.told(sampling.seed)
 
     def tell(self, reply: Reply, told: str, bot: Bot) -> None:
         """What is asked for below a bot's reply: where it looked, how it came."""
