@@ -13,7 +13,7 @@ from chatbot.corpus.cleaning import CleaningConfig, clean
 from chatbot.dialogue import Dialogue
 
 CORPORA = Path(__file__).parent.parent / "corpora"
-FOLDER, PLAIN = CORPORA / "smalltalk", CORPORA / "plaintalk"
+FOLDER = CORPORA / "smalltalk"
 GRAM = 4  # words
 
 
@@ -45,26 +45,32 @@ def test_no_two_are_nearly_the_same(dialogues: list[Dialogue]) -> None:
     assert doubles([_grams(dialogue) for dialogue in dialogues]) == 0
 
 
-@pytest.fixture(scope="module")
-def plain() -> list[Dialogue]:
-    corpus = open_corpus(PLAIN)
+Plain = tuple[Path, list[Dialogue]]
+
+
+@pytest.fixture(scope="module", params=["plaintalk", "newcomers"])
+def plain(request: pytest.FixtureRequest) -> Plain:
+    folder: Path = CORPORA / request.param
+    corpus = open_corpus(folder)
     found = list(clean(corpus, CleaningConfig(longest_turn=2000), corpus.report))
     assert len(found) == corpus.report.conversations_listed >= 4000
     assert not corpus.report.dropped
-    return found
+    return folder, found
 
 
-def test_plain_talk_is_whole_and_everybody_answers_in_turn(plain: list[Dialogue]) -> None:
-    assert f"{len(plain):,} conversations" in (PLAIN / "README.md").read_text()
-    for dialogue in plain:
+def test_plain_talk_is_whole_and_everybody_answers_in_turn(plain: Plain) -> None:
+    folder, found = plain
+    assert f"{len(found):,} conversations" in (folder / "README.md").read_text()
+    for dialogue in found:
         assert 2 <= len(dialogue.turns) <= 30
         assert [turn.speaker for turn in dialogue.turns] == ["user", "bot"] * (len(dialogue.turns) // 2)
 
 
-def test_in_plain_talk_the_user_says_what_nobody_said_before(plain: list[Dialogue]) -> None:
-    said = [turn.text.lower() for dialogue in plain for turn in dialogue.turns if turn.speaker == "user"]
+def test_in_plain_talk_the_user_says_what_nobody_said_before(plain: Plain) -> None:
+    _, found = plain
+    said = [turn.text.lower() for dialogue in found for turn in dialogue.turns if turn.speaker == "user"]
     assert len(set(said)) > 0.9 * len(said)
-    grams = [_grams(dialogue, 3, "user") for dialogue in plain]
+    grams = [_grams(dialogue, 3, "user") for dialogue in found]
     assert doubles([own if len(own) >= GRAM else set() for own in grams]) == 0
 
 
