@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
-from benchmarks.starter.average import average, main
+from benchmarks.starter.average import added, average, main
 from chatbot import Bot
 from chatbot.checkpoint import MODEL, TRAINING
 
@@ -22,6 +22,27 @@ def test_it_is_the_middle_in_float32() -> None:
     mean = average([{"w": one}, {"w": other}, {"w": other}])["w"]
     assert mean.dtype == torch.float32
     assert torch.equal(mean, torch.full((2, 3), 3.0))
+
+
+def test_what_was_learned_is_added_up() -> None:
+    origin, one, other = ({"w": torch.tensor([value], dtype=torch.bfloat16)} for value in (1.0, 4.0, -1.0))
+    assert added(origin, [one, other], 0.5)["w"].tolist() == [1 + 0.5 * 3 - 0.5 * 2]
+    assert added(origin, [], 1.0)["w"].dtype == torch.float32
+
+
+def test_a_bot_onto_another_is_that_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one-gpt", "old-gpt"):
+        shutil.copytree(SHIPPED / "starter-gpt", tmp_path / "checkpoints" / name)
+    old = {
+        name: weight.float() + 1
+        for name, weight in load_file(tmp_path / "checkpoints/old-gpt" / MODEL).items()
+    }
+    save_file(old, tmp_path / "checkpoints" / "old-gpt" / MODEL)
+    done = CliRunner().invoke(main, ["one-gpt", "made-gpt", "--onto", "old-gpt"])
+    assert done.exit_code == 0, done.output
+    one, made = (load_file(tmp_path / "checkpoints" / name / MODEL) for name in ("one-gpt", "made-gpt"))
+    assert all(torch.allclose(one[name].float(), made[name], atol=1e-6) for name in one)
 
 
 def test_the_mean_of_a_bot_with_itself_is_that_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The mean of bots' weights, as a bot to go on from (model soups: Wortsman et al. 2022, arXiv:2203.05482).
 
     python -m benchmarks.starter.average eleventh-gpt twelfth-gpt mean-gpt
+    python -m benchmarks.starter.average --onto mean-gpt --share 0.9 kind-gpt safe-gpt both-gpt
 
 The bots have to be of one training: each begun with another one's weights. The last name is the new bot's.
 With --last, of that bot its last weights, not those that its validation chose: these come too early where it
@@ -20,11 +21,15 @@ from safetensors.torch import load_file, save_file
 
 from chatbot.checkpoint import MODEL, TRAINING, checksum
 
+Weights = dict[str, torch.Tensor]
+
 
 @click.command(help=__doc__)
 @click.argument("bots", nargs=-1, required=True)
 @click.option("--last", multiple=True, metavar="BOT", help="Of these, the last weights.")
-def main(bots: tuple[str, ...], last: tuple[str, ...]) -> None:
+@click.option("--onto", metavar="BOT", help="The bot that they all began with.")
+@click.option("--share", default=1.0, show_default=True, help="With --onto: how much of what was learned.")
+def main(bots: tuple[str, ...], last: tuple[str, ...], onto: str | None, share: float) -> None:
     """Write it beside them, in checkpoints/."""
     *sources, made = (Path("checkpoints") / name for name in bots)
     if stray := set(last) - {source.name for source in sources}:
@@ -32,9 +37,10 @@ def main(bots: tuple[str, ...], last: tuple[str, ...]) -> None:
     weights = [
         last_weights(source) if source.name in last else load_file(source / MODEL) for source in sources
     ]
-    if any(_shapes(each) != _shapes(weights[0]) for each in weights):
+    origin = load_file(Path("checkpoints") / onto / MODEL) if onto else weights[0]
+    if any(_shapes(each) != _shapes(origin) for each in weights):
         raise click.ClickException("the weights of these bots are not the same in name and shape")
-    mean = average(weights)
+    mean = added(origin, weights, share) if onto else average(weights)
     shutil.copytree(sources[-1], made, ignore=shutil.ignore_patterns(TRAINING))
     with safe_open(sources[-1] / MODEL, "pt") as file:
         facts = json.loads(file.metadata()["chatbot"])
@@ -42,13 +48,13 @@ def main(bots: tuple[str, ...], last: tuple[str, ...]) -> None:
     save_file(mean, made / MODEL, {"chatbot": json.dumps(facts)})
 
 
-def last_weights(folder: Path) -> dict[str, torch.Tensor]:
+def last_weights(folder: Path) -> Weights:
     """Those with which `--resume` would go on."""
     kept, mark = load_file(folder / TRAINING), "model."
     return {name.removeprefix(mark): kept[name] for name in kept if name.startswith(mark)}
 
 
-def average(weights: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+def average(weights: list[Weights]) -> Weights:
     """The mean of each tensor, in float32."""
     return {
         name: torch.stack([each[name].float() for each in weights]).mean(dim=0).contiguous()
@@ -56,7 +62,15 @@ def average(weights: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     }
 
 
-def _shapes(weights: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+def added(origin: Weights, weights: list[Weights], share: float) -> Weights:
+    """The origin's tensors and a share of each difference from them, in float32."""
+    return {
+        name: (old.float() + share * sum(each[name].float() - old.float() for each in weights)).contiguous()
+        for name, old in origin.items()
+    }
+
+
+def _shapes(weights: Weights) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in weights.items()}
 
 
