@@ -40,6 +40,8 @@ NEWCOMERS = (
     ("A thirteenth newcomer", "newcomer13.txt", "-newcomer13"),
     ("A fourteenth newcomer", "newcomer14.txt", "-newcomer14"),
     ("A fifteenth newcomer", "newcomer15.txt", "-newcomer15"),
+    ("A sixteenth newcomer", "newcomer16.txt", "-newcomer16"),
+    ("A seventeenth newcomer", "newcomer17.txt", "-newcomer17"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
