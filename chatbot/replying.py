@@ -138,9 +138,17 @@ class Responder:
         """The same bot with other sampling."""
         return Responder(self.engine, self.tokenizer, sampling, self.examples, self.recall, self.not_first)
 
-    def beginning_unlike(self, texts: Iterable[str]) -> Responder:
-        """The same bot, but no reply begins with the first token of one of these."""
-        first = {self.tokenizer.encode(text)[0] for text in texts if text}
+    def beginning_unlike(self, texts: Collection[str]) -> Responder:
+        """The same bot, but no reply begins within a word, or as one of these does, in capitals or not."""
+        starts = [self.tokenizer.encode(text)[0] for text in texts if text]
+        begun = [f"▁{text.casefold()}" for text in texts]
+        first = {
+            token
+            for token, piece in enumerate(self.tokenizer.pieces())
+            if piece[0] != "▁" or any(text.startswith(piece.casefold()) for text in begun)
+        }
+        # Where words are not parted by spaces, a lone space is what replies begin with.
+        first -= {token for token in starts if self.tokenizer.piece(token) == "▁"}
         return Responder(self.engine, self.tokenizer, self.sampling, self.examples, self.recall, first)
 
     def reply(self, dialogue: Dialogue) -> Iterator[Event]:
@@ -163,6 +171,8 @@ class Responder:
 
     def reply_unlike(self, refused: Collection[str], dialogue: Dialogue) -> Iterator[Event]:
         """Answer it with none of the refused texts: where one of them is drawn, begin with another word."""
+        if not refused:
+            return self.reply(dialogue)
         other = self.beginning_unlike(refused)
         return unlike(refused, self.reply(dialogue), other.reply(dialogue))
 

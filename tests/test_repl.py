@@ -456,6 +456,7 @@ def test_two_bots_are_compared_blindly(
         going_on = "" if answer in comparing.ANSWERS else "; going on with 1"
         assert talk.lines == ["1:", "2:", f"1: parrot, 2: owl{going_on}"]
         assert talk.session.turns[1].text == {"first": "Hi.", "second": "Ho."}[said]
+        assert talk.session.refused == ({"first": "Ho.", "second": "Hi."}[said],)
     names = {"first": "parrot", "second": "owl"}
     expected = [] if better is ... else [names.get(str(better))]
     assert [one["better"] for one in map(json.loads, read_lines(comparing.file()))] == expected

@@ -294,11 +294,25 @@ def test_a_reply_is_shown_as_soon_as_it_is_another() -> None:
     assert sum(1 for _ in unlike((), said("a b", made), said("c", made))) == 4
 
 
-def test_what_is_drawn_again_begins_with_another_word(tokenizer: Tokenizer) -> None:
-    bot = responder(tokenizer, END)
-    first = np.zeros(len(tokenizer), dtype=np.float32)
-    first[tokenizer.encode("Hello.")[0]] = 9
-    for text, allowed in (("Why?", True), ("Hello you.", False)):
-        sampler = bot.beginning_unlike([text, ""]).with_sampling(GREEDY).sampler(GREEDY)
-        assert (sampler(first, Seen()).token == tokenizer.encode("Hello.")[0]) is allowed
-        assert sampler(first, Seen((9,))).token == tokenizer.encode("Hello.")[0]
+@pytest.mark.parametrize(
+    ("refused", "likeliest", "allowed"),
+    [
+        ("You are.", "▁t", True),
+        ("The dog.", "▁the", False),
+        ("it is.", "▁It", False),
+        ("the dog.", "▁", False),
+        ("Hello.", "▁", True),  # it is how this tokenizer begins it
+        ("Why?", "e", False),
+        ("Why?", "<end>", False),
+    ],
+)
+def test_what_is_drawn_again_begins_otherwise(
+    tokenizer: Tokenizer, refused: str, likeliest: str, allowed: bool
+) -> None:
+    bot, pieces = responder(tokenizer, END), tokenizer.pieces()
+    token = pieces.index(likeliest)
+    logits = np.zeros(len(tokenizer), dtype=np.float32)
+    logits[token] = 9
+    sampler = bot.beginning_unlike([refused, ""]).with_sampling(GREEDY).sampler(GREEDY)
+    assert (sampler(logits, Seen()).token == token) is allowed
+    assert sampler(logits, Seen((9,))).token == token

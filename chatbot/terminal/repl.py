@@ -243,6 +243,7 @@ class Repl:
             better = comparing.ANSWERS.get(answer)
             self.kept(comparing.keep, names, None if better is None else names[better])
         taken = comparing.ANSWERS.get(answer, 0)
+        self.session.refused += tuple(reply.text for i, (reply, _) in enumerate(made) if i != taken)
         self.unveil(
             [rivals[i] for i in order],
             made,
