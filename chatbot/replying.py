@@ -99,7 +99,8 @@ def unlike(refused: Collection[str], events: Iterator[Event], otherwise: Iterato
         held.append(event)
         said += "" if isinstance(event, ReplyStart) else event.text
         over = isinstance(event, ReplyEnd)
-        if said.strip() not in refused if over else not _begins(said, refused):
+        another = said.strip() not in refused if over else not _begins(said, refused)
+        if another:
             yield from held
             yield from events
             return
@@ -139,9 +140,12 @@ class Responder:
         return Responder(self.engine, self.tokenizer, sampling, self.examples, self.recall, self.not_first)
 
     def beginning_unlike(self, texts: Collection[str]) -> Responder:
-        """The same bot, but no reply begins within a word, or as one of these does, in capitals or not."""
+        """The same bot, but no reply begins within a word, or with a piece that begins one of these.
+
+        In capitals or not: where "It is" is among them, none begins with "I" either.
+        """
         starts = [self.tokenizer.encode(text)[0] for text in texts if text]
-        begun = [f"▁{text.casefold()}" for text in texts]
+        begun = [f"▁{text.casefold()}" for text in texts if text]
         first = {
             token
             for token, piece in enumerate(self.tokenizer.pieces())

@@ -3,9 +3,9 @@
     python -m benchmarks.starter.careless corpora/plaintalk careless.jsonl --count 20000
 
 What the user says is changed, what the bot says is not. Each conversation gets a hand of its own: how many
-of the words that have a short form (careless.txt) are shortened, how often a letter is missing or changes
-places, whether there are capitals, apostrophes, full stops. Noise in what is read makes a model robust to
-noise of its kind (Belinkov & Bisk 2018).
+of the words that have another form (careless.txt) take it, how often a letter is missing or changes places
+and a word stands before or after, whether there are capitals, apostrophes, full stops. Noise in what is read
+makes a model robust to noise of its kind (Belinkov & Bisk 2018).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ AFTER = (
 
 
 class Hand(NamedTuple):
-    """How somebody types: how probable each change is, of a word or of a message."""
+    """How somebody types: how probable are short forms and slips of a word, and fillers of a message."""
 
     short: float
     slip: float

@@ -2,9 +2,8 @@
 
     python -m benchmarks.starter.hurried starter-gpt starter-seq2seq
 
-What the fifties begin their conversations with, as it stands there and typed by five hands (careless.py, with
-another seed than what the bots learned from). The replies are the likeliest, word by word, so that only the
-typing makes a difference.
+What the fifties begin their conversations with, as it stands there and typed by five hands (careless.py);
+some of them change nothing. The replies are the likeliest, word by word, so that only the typing matters.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from chatbot.bot import Bot
 from chatbot.dialogue import Turn
 
 HANDS = 5
-SEED = 1000  # careless.py begins at 0
+SEED = 1000
 GREEDY = 1e-4
 
 

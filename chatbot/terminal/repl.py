@@ -140,7 +140,7 @@ class Repl:
             if said:
                 self.talk(said, before)
         elif line:
-            self.session.no_more()
+            self.session.forget_refused()
             self.talk(unquoted(line[1:] if line.startswith("//") else line), before)
 
     def talk(self, text: str, before: Session) -> None:
@@ -243,7 +243,8 @@ class Repl:
             better = comparing.ANSWERS.get(answer)
             self.kept(comparing.keep, names, None if better is None else names[better])
         taken = comparing.ANSWERS.get(answer, 0)
-        self.session.refused += tuple(reply.text for i, (reply, _) in enumerate(made) if i != taken)
+        others = (reply.text for i, (reply, _) in enumerate(made) if i != taken)
+        self.session.refused += tuple(filter(None, others))
         self.unveil(
             [rivals[i] for i in order],
             made,

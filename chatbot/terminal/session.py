@@ -62,7 +62,7 @@ class Session:
     last     the last reply, for the commands that look into it, and last_bot, whose it is
     waiting  what was said since then, where no word of a reply came
     again    how often the last prompt was answered anew; with a seed, each time by another one
-    refused  the replies to it that were not wanted
+    refused  the replies to the last prompt that were not wanted
     rivals   two bots whose replies are compared blindly; none where one bot talks
     ask      asks the user something and gives the answer
     edit     lets the user change a text in an editor, and gives what it became; None if nothing was written
@@ -147,7 +147,7 @@ class Session:
         """Another conversation. What was kept or saved of this one stays as it is."""
         log, self.log = self.log, None
         self.turns, self.waiting, self.last = turns, "", None
-        self.no_more()
+        self.forget_refused()
         self.voices = voices
         self.kept.clear()
         if log:  # last: whoever wants to forget can, though nothing more may be kept
@@ -176,11 +176,11 @@ class Session:
         varied = dataclasses.replace(sampling, temperature=freer, seed=seed)
         return dataclasses.replace(varied, beams=1, candidates=1) if self.again else varied
 
-    def no_more(self) -> None:
-        """What is said next is something else: it was not answered yet."""
+    def forget_refused(self) -> None:
+        """What is said next is another prompt: no reply to it was refused."""
         self.again, self.refused = 0, ()
 
-    def answer(self) -> tuple[str, ...]:
+    def answers(self) -> tuple[str, ...]:
         """The reply to what the user said last, if there is one."""
         answered = self.turns and not self.waiting and self.turns[-1].speaker == BOT
         return (self.turns[-1].text,) if answered else ()
@@ -196,11 +196,11 @@ class Session:
     def put_back(self, before: Session) -> None:
         """Have the exchange again that was taken back, and the reply to look into."""
         self.turns, self.last, self.last_bot = before.turns, before.last, before.last_bot
-        self.voices = before.voices
+        self.voices, self.refused = before.voices, before.refused
 
     def take_back(self) -> str:
         """Forget what the user said last, and the reply; give what it was, nothing if nothing was said."""
-        self.no_more()
+        self.forget_refused()
         if self.waiting:
             text, self.waiting = self.waiting, ""
             return text

@@ -20,7 +20,7 @@ KEPT = 10  # conversations that are listed
 @command("regen", "retry", help="another reply to what you said last, each time drawn a little more freely")
 def regen(session: Session, argument: str) -> str:
     """Take the last exchange back, and say the same again."""
-    again, refused = session.again + 1, (*session.refused, *session.answer())
+    again, refused = session.again + 1, (*session.refused, *session.answers())
     text = _taken_back(session)
     session.again, session.refused = again, refused
     return text
