@@ -114,6 +114,7 @@ def _begins(said: str, texts: Collection[str]) -> bool:
 
 
 AT_ONCE = 64  # replies decoded together
+CALM = 0.5  # temperature
 
 
 class Responder:
@@ -174,10 +175,14 @@ class Responder:
         yield ReplyEnd("length", stream.close())
 
     def reply_unlike(self, refused: Collection[str], dialogue: Dialogue) -> Iterator[Event]:
-        """Answer it with none of the refused texts: where one of them is drawn, begin with another word."""
+        """Answer it with none of the refused texts: where one of them is drawn, begin with another word.
+
+        What goes on from a forced beginning is drawn calmly: freely, it would come to nonsense.
+        """
         if not refused:
             return self.reply(dialogue)
-        other = self.beginning_unlike(refused)
+        calm = replace(self.sampling, temperature=min(CALM, self.sampling.temperature))
+        other = self.beginning_unlike(refused).with_sampling(calm)
         return unlike(refused, self.reply(dialogue), other.reply(dialogue))
 
     def reply_all(
