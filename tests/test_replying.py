@@ -316,3 +316,11 @@ def test_what_is_drawn_again_begins_otherwise(
     sampler = bot.beginning_unlike([refused, ""]).with_sampling(GREEDY).sampler(GREEDY)
     assert (sampler(logits, Seen()).token == token) is allowed
     assert sampler(logits, Seen((9,))).token == token
+
+
+def test_a_reply_begins_even_where_every_beginning_was_refused(tokenizer: Tokenizer) -> None:
+    every = [piece.removeprefix("▁") for piece in tokenizer.pieces() if piece[0] == "▁"]
+    sampler = responder(tokenizer, END).beginning_unlike(every).sampler(GREEDY)
+    logits = np.zeros(len(tokenizer), dtype=np.float32)
+    logits[tokenizer.pieces().index("▁the")] = 9
+    assert tokenizer.piece(sampler(logits, Seen()).token) == "▁the"

@@ -45,11 +45,11 @@ def test_no_two_are_nearly_the_same(dialogues: list[Dialogue]) -> None:
     assert doubles([_grams(dialogue) for dialogue in dialogues]) == 0
 
 
-Plain = tuple[Path, list[Dialogue]]
+Written = tuple[Path, list[Dialogue]]
 
 
 @pytest.fixture(scope="module", params=["plaintalk", "newcomers"])
-def plain(request: pytest.FixtureRequest) -> Plain:
+def written(request: pytest.FixtureRequest) -> Written:
     folder: Path = CORPORA / request.param
     corpus = open_corpus(folder)
     found = list(clean(corpus, CleaningConfig(longest_turn=2000), corpus.report))
@@ -58,16 +58,16 @@ def plain(request: pytest.FixtureRequest) -> Plain:
     return folder, found
 
 
-def test_plain_talk_is_whole_and_everybody_answers_in_turn(plain: Plain) -> None:
-    folder, found = plain
+def test_what_was_written_is_whole_and_everybody_answers_in_turn(written: Written) -> None:
+    folder, found = written
     assert f"{len(found):,} conversations" in (folder / "README.md").read_text()
     for dialogue in found:
         assert 2 <= len(dialogue.turns) <= 30
         assert [turn.speaker for turn in dialogue.turns] == ["user", "bot"] * (len(dialogue.turns) // 2)
 
 
-def test_in_plain_talk_the_user_says_what_nobody_said_before(plain: Plain) -> None:
-    _, found = plain
+def test_in_it_the_user_says_what_nobody_said_before(written: Written) -> None:
+    _, found = written
     said = [turn.text.lower() for dialogue in found for turn in dialogue.turns if turn.speaker == "user"]
     assert len(set(said)) > 0.9 * len(said)
     grams = [_grams(dialogue, 3, "user") for dialogue in found]

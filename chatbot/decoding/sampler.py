@@ -82,7 +82,7 @@ class Sampler:
             raise ChatbotError("the bot's weights give no numbers to choose by", "train it again")
         own = softmax(allowed)
         if not seen.so_far:
-            allowed[self._not_first] = NEVER
+            allowed = self._begun(allowed)
         for _, shaped in self.rules(allowed, seen):
             allowed = shaped
         return Shaped(own, allowed, seen.unprompted)
@@ -93,6 +93,12 @@ class Sampler:
         for name, rule in RULES.items():
             logits = rule.apply(logits, seen, getattr(self.config, name))
             yield name, logits
+
+    def _begun(self, logits: Floats) -> Floats:
+        """The logits (V,) without what no reply may begin with; with it where nothing else is left."""
+        begun = logits.copy()
+        begun[self._not_first] = NEVER
+        return begun if np.isfinite(begun.max()) else logits
 
     def permitted(self, logits: Floats) -> Floats:
         """The logits (V,) without the tokens that no reply may contain; a copy."""

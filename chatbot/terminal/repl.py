@@ -182,7 +182,8 @@ class Repl:
             self.session.console.print(Text(danger.HELP))
         if leaving.asks(text):
             self.say(leaving.HOW)
-        drawn = bot.with_sampling(self.session.varied(bot.sampling))  # for /explain
+        # For /explain, which does not show what no reply may begin with.
+        drawn = bot.with_sampling(self.session.varied(bot.sampling))
         self.session.last, self.session.last_bot = reply, drawn
         if reply.text:  # an exchange without words is none
             self.session.add(text, reply.text, bot.name, cut=reply.reason == "interrupted")
