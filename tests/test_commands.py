@@ -18,13 +18,14 @@ import pytest
 from rich.console import Console
 
 from chatbot.bot import Bot
-from chatbot.corpus import open_corpus
+from chatbot.corpus import Report, open_corpus
 from chatbot.corpus.cleaning import CleaningConfig, clean
+from chatbot.corpus.judged import Judged, read_all
 from chatbot.decoding import STYLES, SamplingConfig
 from chatbot.dialogue import Dialogue, Turn
 from chatbot.errors import ChatbotError, ConfigError
 from chatbot.replying import Reply
-from chatbot.terminal import commands, keeping, transcript
+from chatbot.terminal import commands, judging, keeping, transcript
 from chatbot.terminal.commands import COMMANDS
 from chatbot.terminal.session import Session
 from chatbot.tokenizer import Tokenizer
@@ -236,7 +237,56 @@ def test_regen_says_the_same_again_and_draws_anew(session: Session) -> None:
     assert [commands.run(session, "/regen"), session.again] == ["hello", 2]
 
 
-@pytest.mark.parametrize("line", ["/undo", "/regen", "/save talk.md", "/explain", "/why"])
+def judged() -> list[Judged]:
+    """What was kept, as `chatbot prefer` reads it."""
+    return read_all([judging.file()], Report())
+
+
+def test_good_keeps_the_reply_and_those_that_were_refused(session: Session) -> None:
+    talked(session, "hello")
+    commands.run(session, "/regen")
+    talked(session, "hello")
+    commands.run(session, "/good")
+    assert judged() == [Judged((Turn("user", "hello"),), ("Fine.",), ("Hi.",))]
+    assert stat.S_IMODE(judging.file().stat().st_mode) == 0o600
+    assert f"chatbot prefer {judging.file()} --from" in printed(session).replace("\n", "")
+
+
+def test_good_with_a_text_keeps_what_would_have_been_better(session: Session) -> None:
+    talked(session, "hello", "how are\x1b[2J you?")
+    commands.run(session, "/good  Well, and\x1b[31m you? ")
+    said = (Turn("user", "hello"), Turn("bot", "Hi."), Turn("user", "how are you?"))
+    [kept] = judged()
+    assert [kept.turns[:2], kept.turns[2].text.endswith("you?")] == [said[:2], True]
+    assert kept.good[0].startswith("Well, and")
+    assert kept.bad == ("Fine.",)
+    assert "\x1b" not in judging.file().read_text()
+    assert session.turns[-1].text == "Fine."  # what was said stays said
+
+
+def test_a_reply_that_came_again_is_not_both(session: Session) -> None:
+    talked(session, "hello")
+    session.refused = ("Hi.", "Yes.", "Yes.")
+    commands.run(session, "/good")
+    assert judged() == [Judged((Turn("user", "hello"),), ("Hi.",), ("Yes.",))]
+
+
+@pytest.mark.parametrize("line", ["/good", "/good Hi."])
+def test_one_reply_alone_says_nothing(session: Session, line: str) -> None:
+    talked(session, "hello")
+    with pytest.raises(ChatbotError, match="no other reply"):
+        commands.run(session, line)
+    assert not judging.file().exists()
+
+
+def test_where_it_cannot_be_kept_is_one_line(session: Session, home: Path) -> None:
+    home.write_text("no folder")
+    talked(session, "hello")
+    with pytest.raises(ChatbotError, match="cannot be written"):
+        commands.run(session, "/good Hello!")
+
+
+@pytest.mark.parametrize("line", ["/undo", "/regen", "/good", "/save talk.md", "/explain", "/why"])
 def test_there_must_be_something_to_do_it_with(session: Session, line: str) -> None:
     with pytest.raises(ChatbotError, match=r"no exchange yet|nothing to save yet|no reply yet"):
         commands.run(session, line)

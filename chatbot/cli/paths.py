@@ -11,7 +11,7 @@ from chatbot.terminal.text import printable
 @click.command("paths", help=__doc__)
 def paths() -> None:
     """A line for each; CHATBOT_HOME moves all that are not in this folder."""
-    from chatbot.terminal import comparing, keeping
+    from chatbot.terminal import comparing, judging, keeping
 
     here, users, shipped = places.checkpoint_folders()
     for name, path in {
@@ -21,5 +21,6 @@ def paths() -> None:
         "what you typed": places.history_file(),
         "conversations kept": keeping.folder(),
         "comparisons": comparing.file(),
+        "judged replies": judging.file(),
     }.items():
         click.echo(f"{name:22}{printable(str(path))}")

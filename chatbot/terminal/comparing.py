@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from chatbot import paths
 from chatbot.errors import ChatbotError
+from chatbot.terminal import files
 
 QUESTION = "Which is better? 1, 2, = for equal, Enter for neither: "
 EQUAL = "="
@@ -59,13 +59,7 @@ def shuffled(count: int) -> list[int]:
 def keep(names: Sequence[str], better: str | None) -> None:
     """Add a judgement: the bots' names, and whose reply was better; None: they were equal."""
     judged = {"bots": sorted(names), "better": better, "date": _now()}
-    try:
-        file().parent.mkdir(parents=True, exist_ok=True)
-        opened = os.open(file(), os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-        with open(opened, "a", encoding="utf-8") as kept:
-            kept.write(json.dumps(judged) + "\n")
-    except OSError as error:
-        raise ChatbotError(f"{file()} cannot be written: {error.strerror}") from None
+    files.append(file(), json.dumps(judged))
 
 
 def tallies() -> list[Tally]:

@@ -41,3 +41,14 @@ def beginning(typed: str) -> tuple[str, ...]:
     ]
     found = [entry for entry in shown if entry.name.startswith(start)]
     return tuple(f"{folder}{slash}{entry.name}{'/' * entry.is_dir()}" for entry in found)
+
+
+def append(file: Path, line: str) -> None:
+    """Add a line to a file that only the user may read; it is made if there is none."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        with open(opened, "a", encoding="utf-8") as kept:
+            kept.write(f"{line}\n")
+    except OSError as error:
+        raise ChatbotError(f"{file} cannot be written: {error.strerror}") from None

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from chatbot.config import parse
 from chatbot.errors import ChatbotError
-from chatbot.terminal import files, keeping, transcript
+from chatbot.terminal import files, judging, keeping, transcript
 from chatbot.terminal.commands.table import command
 from chatbot.terminal.session import Session
 from chatbot.terminal.text import printable, printable_lines
@@ -24,6 +24,28 @@ def regen(session: Session, argument: str) -> str:
     text = _taken_back(session)
     session.again, session.refused = again, refused
     return text
+
+
+@command(
+    "good",
+    arguments="[TEXT]",
+    help="this reply is better than those before /regen, or TEXT would have been: kept, for `chatbot prefer` "
+    "to learn from",
+)
+def good(session: Session, argument: str) -> None:
+    """Write down which reply to what was said last is the good one, and which are not."""
+    if not (there := session.answers()):
+        raise ChatbotError("There is no reply yet.", "say something first")
+    wanted = printable(argument) or there[0]
+    others = [text for text in dict.fromkeys((*session.refused, *there)) if text != wanted]
+    if not others:
+        raise ChatbotError(
+            "There is no other reply to compare it with.",
+            "/regen draws one; /good TEXT says what would have been better",
+        )
+    judging.keep(session.turns[:-1], wanted, others)
+    learn = f"chatbot prefer {judging.file()} --from {session.replier.name} --name better"
+    session.console.print(Text(printable(f"Kept; to learn from all that is kept: {learn}")))
 
 
 @command(
