@@ -42,6 +42,10 @@ NEWCOMERS = (
     ("A fifteenth newcomer", "newcomer15.txt", "-newcomer15"),
     ("A sixteenth newcomer", "newcomer16.txt", "-newcomer16"),
     ("A seventeenth newcomer", "newcomer17.txt", "-newcomer17"),
+    ("An eighteenth newcomer", "newcomer18.txt", "-newcomer18"),
+    ("A nineteenth newcomer", "newcomer19.txt", "-newcomer19"),
+    ("A twentieth newcomer", "newcomer20.txt", "-newcomer20"),
+    ("A twenty-first newcomer", "newcomer21.txt", "-newcomer21"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
