@@ -249,7 +249,8 @@ def test_good_keeps_the_reply_and_those_that_were_refused(session: Session) -> N
     commands.run(session, "/good")
     assert judged() == [Judged((Turn("user", "hello"),), ("Fine.",), ("Hi.",))]
     assert stat.S_IMODE(judging.file().stat().st_mode) == 0o600
-    assert f"chatbot prefer {judging.file()} --from" in printed(session).replace("\n", "")
+    told = "".join(printed(session).split())  # wherever it was wrapped
+    assert f"chatbotprefer{judging.file()}--fromparrot--nameNAME" in told
 
 
 def test_good_with_a_text_keeps_what_would_have_been_better(session: Session) -> None:
@@ -271,12 +272,19 @@ def test_a_reply_that_came_again_is_not_both(session: Session) -> None:
     assert judged() == [Judged((Turn("user", "hello"),), ("Hi.",), ("Yes.",))]
 
 
-@pytest.mark.parametrize("line", ["/good", "/good Hi."])
+@pytest.mark.parametrize("line", ["/good", "/good Hi.", "/good  Hi\u200b. ", "/good \u200b\u200d"])
 def test_one_reply_alone_says_nothing(session: Session, line: str) -> None:
     talked(session, "hello")
     with pytest.raises(ChatbotError, match="no other reply"):
         commands.run(session, line)
     assert not judging.file().exists()
+
+
+@pytest.mark.parametrize("speakers", [["bot"], ["user", "bot", "bot"]])
+def test_what_answers_nobody_is_not_judged(session: Session, speakers: list[str]) -> None:
+    session.turns = tuple(Turn(speaker, f"{i}.") for i, speaker in enumerate(speakers))
+    with pytest.raises(ChatbotError, match="no reply yet"):
+        commands.run(session, "/good Hello!")
 
 
 def test_where_it_cannot_be_kept_is_one_line(session: Session, home: Path) -> None:

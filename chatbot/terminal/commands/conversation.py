@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 
 from rich.table import Table
 from rich.text import Text
 
 from chatbot.config import parse
+from chatbot.corpus.cleaning import clean_text
 from chatbot.errors import ChatbotError
 from chatbot.terminal import files, judging, keeping, transcript
 from chatbot.terminal.commands.table import command
-from chatbot.terminal.session import Session
+from chatbot.terminal.session import USER, Session
 from chatbot.terminal.text import printable, printable_lines
 
 KEPT = 10  # conversations that are listed
@@ -34,17 +36,18 @@ def regen(session: Session, argument: str) -> str:
 )
 def good(session: Session, argument: str) -> None:
     """Write down which reply to what was said last is the good one, and which are not."""
-    if not (there := session.answers()):
+    there = session.answers()
+    if not there or [turn.speaker for turn in session.turns[-2:-1]] != [USER]:
         raise ChatbotError("There is no reply yet.", "say something first")
-    wanted = printable(argument) or there[0]
-    others = [text for text in dict.fromkeys((*session.refused, *there)) if text != wanted]
-    if not others:
+    wanted, *others = map(clean_text, (printable(argument) or there[0], *session.refused, *there))
+    others = [text for text in dict.fromkeys(others) if text not in ("", wanted)]
+    if not (wanted and others):
         raise ChatbotError(
             "There is no other reply to compare it with.",
             "/regen draws one; /good TEXT says what would have been better",
         )
     judging.keep(session.turns[:-1], wanted, others)
-    learn = f"chatbot prefer {judging.file()} --from {session.replier.name} --name better"
+    learn = f"chatbot prefer {shlex.quote(str(judging.file()))} --from {session.replier.name} --name NAME"
     session.console.print(Text(printable(f"Kept; to learn from all that is kept: {learn}")))
 
 
