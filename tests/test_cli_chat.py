@@ -293,8 +293,8 @@ def test_without_streaming_the_same_is_written(bot: Bot, call: Call) -> None:
 def test_paths_shows_where_everything_is(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHATBOT_HOME", str(tmp_path / "home"))
     lines = call("paths").stdout.splitlines()
-    assert len(lines) == 6
-    assert sum(str(tmp_path / "home") in line for line in lines) == 4
+    assert len(lines) == 7
+    assert sum(str(tmp_path / "home") in line for line in lines) == 5
 
 
 # What follows runs the program with a scripted bot, in a process of its own.
