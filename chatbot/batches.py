@@ -76,7 +76,7 @@ class StreamBatch(Batch):
     def collate(cls, examples: Sequence[Example]) -> StreamBatch:
         """Prompt, bot mark and reply of each example in one row."""
         rows = [[*e.prompt, BOT, *e.reply] for e in examples]
-        targets = [cls._targets(row[1:], e) for row, e in zip(rows, examples, strict=True)]
+        targets = [cls._targets(row, e) for row, e in zip(rows, examples, strict=True)]
         return cls(padded([r[:-1] for r in rows], cls.STEP, PAD), padded(targets, cls.STEP, IGNORE))
 
     @staticmethod
@@ -90,10 +90,15 @@ class StreamBatch(Batch):
         return rounded(lengths.sum(1), cls.STEP)[:, None]
 
     @staticmethod
-    def _targets(following: list[int], example: Example) -> list[int]:
-        if example.whole:  # marks are given, never predicted
-            return [IGNORE if token in (USER, BOT) else token for token in following]
-        return [IGNORE] * len(example.prompt) + following[len(example.prompt) :]
+    def _targets(row: list[int], example: Example) -> list[int]:
+        if not example.whole:
+            return [IGNORE] * len(example.prompt) + row[len(example.prompt) + 1 :]
+        targets, voice = list[int](), row[0]
+        for token in row[1:]:
+            mark = token in (USER, BOT)  # given, never predicted
+            voice = token if mark else voice
+            targets.append(IGNORE if mark or (example.alone and voice != BOT) else token)
+        return targets
 
 
 def rounded(lengths: NDArray[np.int64], step: int) -> NDArray[np.int64]:

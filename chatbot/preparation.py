@@ -54,12 +54,14 @@ class ExamplesConfig:
 class Example:
     """A prompt's ids, marks included, and the ids of the reply after its mark, the end mark included.
 
-    whole: the loss counts the prompt's turns too, so that one example teaches a whole dialogue.
+    whole: the loss counts the prompt's turns too, so that one example teaches a whole dialogue; alone: of
+    these, only those of who replies.
     """
 
     prompt: list[int]
     reply: list[int]
     whole: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,8 @@ class Examples(Sequence[Example]):
         first, reply = self.spans[i]
         turns = [self._marked(t, reply) for t in range(first, reply)]
         prompt = [token for ids in newest(turns, self.prompt_limit) for token in ids]
-        return Example(prompt, self.data.ids(reply)[: self.config.reply_limit], self.whole)
+        reply_ids = self.data.ids(reply)[: self.config.reply_limit]
+        return Example(prompt, reply_ids, self.whole, alone=bool(self.config.speaker))
 
     @property
     def prompt_limit(self) -> int:

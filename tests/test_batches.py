@@ -112,6 +112,12 @@ def test_a_whole_example_learns_every_turn_and_no_mark_of_a_speaker() -> None:
     assert batch.targets[1].tolist() == [X, X, X, 5, END, *[X] * 11]
 
 
+def test_a_whole_example_of_one_speaker_learns_nothing_that_the_other_says() -> None:
+    prompt = [BOT, 7, END, USER, 8, 9, END]
+    batch = StreamBatch.collate([Example(prompt, [5, END], whole=True, alone=True)])
+    assert batch.targets[0].tolist() == [7, END, X, X, X, X, X, 5, END, *[X] * 7]
+
+
 @given(LENGTHS, st.booleans())
 def test_a_target_is_the_token_that_comes_next(lengths: list[tuple[int, int]], whole: bool) -> None:
     found = [Example(e.prompt, e.reply, whole) for e in examples_of(lengths)]

@@ -687,7 +687,8 @@ def test_ctrl_j_begins_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
         assert talk.heard() == ["hello you"]
 
 
-def test_an_enter_typed_before_the_beginning_sends() -> None:
+def test_an_enter_typed_before_the_beginning_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repl, "EARLY", 60.0)  # seconds: a busy machine must not be late
     with conversation("hello\nyou" + ENTER) as talk:
         assert talk.heard() == ["hello", "hello|Hi.|you"]
 
