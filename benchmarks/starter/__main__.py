@@ -46,6 +46,14 @@ NEWCOMERS = (
     ("A nineteenth newcomer", "newcomer19.txt", "-newcomer19"),
     ("A twentieth newcomer", "newcomer20.txt", "-newcomer20"),
     ("A twenty-first newcomer", "newcomer21.txt", "-newcomer21"),
+    ("A twenty-second newcomer", "newcomer22.txt", "-newcomer22"),
+    ("A twenty-third newcomer", "newcomer23.txt", "-newcomer23"),
+    ("A twenty-fourth newcomer", "newcomer24.txt", "-newcomer24"),
+    ("A twenty-fifth newcomer", "newcomer25.txt", "-newcomer25"),
+    ("A twenty-sixth newcomer", "newcomer26.txt", "-newcomer26"),
+    ("A twenty-seventh newcomer", "newcomer27.txt", "-newcomer27"),
+    ("A twenty-eighth newcomer", "newcomer28.txt", "-newcomer28"),
+    ("A twenty-ninth newcomer", "newcomer29.txt", "-newcomer29"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
