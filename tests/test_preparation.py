@@ -220,6 +220,12 @@ def test_a_speaker_whom_nobody_knows_is_refused(encoded: Encoded) -> None:
     assert 0 < len(learned(encoded, ExamplesConfig(speaker=speaker), whole=False)) < encoded.turns
 
 
+def test_of_one_speaker_only_what_that_one_says_is_learned(encoded: Encoded) -> None:
+    own = ExamplesConfig(speaker=encoded.voices[0])
+    assert {example.alone for example in learned(encoded, own, whole=True)} == {True}
+    assert {example.alone for example in learned(encoded, ExamplesConfig(), whole=True)} == {False}
+
+
 def test_some_examples_are_spread_evenly_and_always_the_same(encoded: Encoded) -> None:
     examples = exchanges(encoded, ExamplesConfig())
     assert len(examples) == 13
