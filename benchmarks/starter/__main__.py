@@ -54,6 +54,10 @@ NEWCOMERS = (
     ("A twenty-seventh newcomer", "newcomer27.txt", "-newcomer27"),
     ("A twenty-eighth newcomer", "newcomer28.txt", "-newcomer28"),
     ("A twenty-ninth newcomer", "newcomer29.txt", "-newcomer29"),
+    ("A thirtieth newcomer", "newcomer30.txt", "-newcomer30"),
+    ("A thirty-first newcomer", "newcomer31.txt", "-newcomer31"),
+    ("A thirty-second newcomer", "newcomer32.txt", "-newcomer32"),
+    ("A thirty-third newcomer", "newcomer33.txt", "-newcomer33"),
 )
 VERDICTS = {"s": "sensible", "f": "fits", "d": "dull", "w": "wrong"}
 Exchange = tuple[str, str]
