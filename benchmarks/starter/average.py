@@ -2,6 +2,7 @@
 
     python -m benchmarks.starter.average eleventh-gpt twelfth-gpt mean-gpt
     python -m benchmarks.starter.average --onto mean-gpt --share 0.9 kind-gpt safe-gpt both-gpt
+    python -m benchmarks.starter.average --learned mean-gpt safe-gpt --share 0.2 kind-gpt both-gpt
 
 The bots have to be of one training: each begun with another one's weights. The last name is the new bot's.
 With --last, of that bot its last weights, not those that its validation chose: these come too early where it
@@ -28,8 +29,15 @@ Weights = dict[str, torch.Tensor]
 @click.argument("bots", nargs=-1, required=True)
 @click.option("--last", multiple=True, metavar="BOT", help="Of these, the last weights.")
 @click.option("--onto", metavar="BOT", help="The bot that they all began with.")
-@click.option("--share", default=1.0, show_default=True, help="With --onto: how much of what was learned.")
-def main(bots: tuple[str, ...], last: tuple[str, ...], onto: str | None, share: float) -> None:
+@click.option("--learned", nargs=2, metavar="OLD NEW", help="Add what NEW learned since OLD, too.")
+@click.option("--share", default=1.0, show_default=True, help="How much of what was learned is added.")
+def main(
+    bots: tuple[str, ...],
+    last: tuple[str, ...],
+    onto: str | None,
+    learned: tuple[str, str] | None,
+    share: float,
+) -> None:
     """Write it beside them, in checkpoints/."""
     *sources, made = (Path("checkpoints") / name for name in bots)
     if stray := set(last) - {source.name for source in sources}:
@@ -41,6 +49,9 @@ def main(bots: tuple[str, ...], last: tuple[str, ...], onto: str | None, share: 
     if any(_shapes(each) != _shapes(origin) for each in weights):
         raise click.ClickException("the weights of these bots are not the same in name and shape")
     mean = added(origin, weights, share) if onto else average(weights)
+    if learned:
+        old, new = (load_file(Path("checkpoints") / name / MODEL) for name in learned)
+        mean = {name: mean[name] + share * (new[name].float() - old[name].float()) for name in mean}
     shutil.copytree(sources[-1], made, ignore=shutil.ignore_patterns(TRAINING))
     with safe_open(sources[-1] / MODEL, "pt") as file:
         facts = json.loads(file.metadata()["chatbot"])
