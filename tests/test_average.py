@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
-from benchmarks.starter.average import added, average, main
+from benchmarks.starter.average import added, average, changed, main
 from chatbot import Bot
 from chatbot.checkpoint import MODEL, TRAINING
 
@@ -28,6 +29,32 @@ def test_what_was_learned_is_added_up() -> None:
     origin, one, other = ({"w": torch.tensor([value], dtype=torch.bfloat16)} for value in (1.0, 4.0, -1.0))
     assert added(origin, [one, other], 0.5)["w"].tolist() == [1 + 0.5 * 3 - 0.5 * 2]
     assert added(origin, [], 1.0)["w"].dtype == torch.float32
+
+
+def test_a_part_of_what_another_bot_learned_is_added() -> None:
+    mean, old, new = ({"w": torch.tensor([value])} for value in (1.0, 4.0, 6.0))
+    assert changed(mean, old, new, 0.25)["w"].tolist() == [1.5]
+    with pytest.raises(click.ClickException, match="not the same"):
+        changed(mean, old, {"v": new["w"]}, 0.25)
+
+
+def test_what_one_learned_since_the_other_makes_the_other_that_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("old-gpt", "new-gpt"):
+        shutil.copytree(SHIPPED / "starter-gpt", tmp_path / "checkpoints" / name)
+    folder = tmp_path / "checkpoints"
+    new = {name: weight.float() + 1 for name, weight in load_file(folder / "new-gpt" / MODEL).items()}
+    save_file(new, folder / "new-gpt" / MODEL)
+    asked = ["old-gpt", "made-gpt", "--learned", "old-gpt", "new-gpt"]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 0, done.output
+    made = load_file(folder / "made-gpt" / MODEL)
+    assert all(torch.allclose(new[name], made[name], atol=1e-6) for name in new)
+    refused = CliRunner().invoke(main, [*asked, "--onto", "old-gpt"])
+    assert refused.exit_code == 1
+    assert "one at a time" in refused.output
 
 
 def test_a_bot_onto_another_is_that_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ Weights = dict[str, torch.Tensor]
 @click.argument("bots", nargs=-1, required=True)
 @click.option("--last", multiple=True, metavar="BOT", help="Of these, the last weights.")
 @click.option("--onto", metavar="BOT", help="The bot that they all began with.")
-@click.option("--learned", nargs=2, metavar="OLD NEW", help="Add what NEW learned since OLD, too.")
-@click.option("--share", default=1.0, show_default=True, help="How much of what was learned is added.")
+@click.option("--learned", nargs=2, metavar="OLD NEW", help="Add what NEW learned since OLD to the mean.")
+@click.option("--share", default=1.0, show_default=True, help="Of what was learned, how much is added.")
 def main(
     bots: tuple[str, ...],
     last: tuple[str, ...],
@@ -40,6 +40,8 @@ def main(
 ) -> None:
     """Write it beside them, in checkpoints/."""
     *sources, made = (Path("checkpoints") / name for name in bots)
+    if onto and learned:
+        raise click.ClickException("--share is of --onto or of --learned: one at a time")
     if stray := set(last) - {source.name for source in sources}:
         raise click.ClickException(f"not among the bots: {', '.join(sorted(stray))}")
     weights = [
@@ -51,7 +53,7 @@ def main(
     mean = added(origin, weights, share) if onto else average(weights)
     if learned:
         old, new = (load_file(Path("checkpoints") / name / MODEL) for name in learned)
-        mean = {name: mean[name] + share * (new[name].float() - old[name].float()) for name in mean}
+        mean = changed(mean, old, new, share)
     shutil.copytree(sources[-1], made, ignore=shutil.ignore_patterns(TRAINING))
     with safe_open(sources[-1] / MODEL, "pt") as file:
         facts = json.loads(file.metadata()["chatbot"])
@@ -79,6 +81,13 @@ def added(origin: Weights, weights: list[Weights], share: float) -> Weights:
         name: (old.float() + share * sum(each[name].float() - old.float() for each in weights)).contiguous()
         for name, old in origin.items()
     }
+
+
+def changed(mean: Weights, old: Weights, new: Weights, share: float) -> Weights:
+    """A mean, and a share of what one bot learned since another (Ilharco et al. 2023), in float32."""
+    if not _shapes(mean) == _shapes(old) == _shapes(new):
+        raise click.ClickException("the weights of these bots are not the same in name and shape")
+    return {name: mean[name] + share * (new[name].float() - old[name].float()) for name in mean}
 
 
 def _shapes(weights: Weights) -> dict[str, torch.Size]:
